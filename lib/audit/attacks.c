@@ -296,7 +296,8 @@ static dkvb_status go_on(struct dkvb__audit *a, dkvb_model **twin, const struct 
     o.learning_rate = rate / (double)per_class;
     o.rate_last = 0.0;
     o.label_smoothing = 0.0;
-    /* At the learning rate for a few rows, trained values may outgrow the type float16 if many classes share a key. */
+    /* At the large learning rates that training on a few rows needs, trained values may outgrow the type float16 if
+     * many classes share a key. */
     if (!rc)
         rc = dkvb_model_set_values(*twin, NULL, DKVB_DTYPE_F32);
     if (!rc)

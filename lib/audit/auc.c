@@ -256,8 +256,8 @@ void dkvb__audit_share_difference(const double *a, const double *b, size_t n, dk
         *difference = (dkvb_audit_estimate){NAN, NAN, NAN};
 }
 
-/* Factor that widens a normal interval from 95 % to 98.75 % confidence. The intervals of the figures that the average
- * gap averages are symmetric around their middle, except where they are cut at -1 or 1. */
+/* Factor that widens a normal interval from 95 % to 98.75 % confidence. The average gap is a mean over four figures,
+ * whose intervals are symmetric around their middle, except where they are cut at -1 or 1. */
 static const double wider = 2.4977054744123737 / DKVB__Z95;
 
 void dkvb__audit_gap(const dkvb_audit_estimate *differences, size_t count, dkvb_audit_estimate *gap)

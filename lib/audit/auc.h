@@ -68,12 +68,13 @@ void dkvb__audit_share(const double *right, size_t n, dkvb_audit_estimate *share
 void dkvb__audit_share_difference(const double *a, const double *b, size_t n, dkvb_audit_estimate *difference);
 
 /*
- * The average gap to the retrained model: the mean absolute difference over `count` figures, as unlearning papers
- * report it (Fan et al. 2023, SalUn, arXiv 2310.12508, section 5). Each end of the average gap's interval is the mean
- * of the least, or of the largest, absolute differences that the intervals of the averaged figures allow. The intervals
- * of the four averaged figures are widened from 95 % to 100 - 5 / 4 = 98.75 %, so that all four hold at once in 95 % of
- * cases (Bonferroni); 98.75 % is used even if fewer figures are averaged. The averaged figures share rows, so the
- * interval of their average is wider than necessary.
+ * The average gap to the retrained model is the mean, over `count` figures, of the absolute difference between the
+ * audited model and the retrained model, as unlearning papers report it (Fan et al. 2023, SalUn, arXiv 2310.12508,
+ * section 5). Each end of the average gap's interval is the mean of the least, or of the largest, absolute differences
+ * that the intervals of the averaged figures allow. The intervals of the four averaged figures are widened from 95 % to
+ * 100 - 5 / 4 = 98.75 %, so that all four hold at once in 95 % of cases (Bonferroni); 98.75 % is used even if fewer
+ * figures are averaged. The four figures of the average gap are measured on partly the same rows, so the interval of
+ * their average is wider than necessary.
  */
 void dkvb__audit_gap(const dkvb_audit_estimate *differences, size_t count, dkvb_audit_estimate *gap);
 

@@ -1,7 +1,8 @@
 /*
- * Computes KLoM, a divergence between the margins of unlearned and of retrained models, over many models. For KLoM,
- * models of other seeds are treated like the audited model, and their margins are compared with the margins of an equal
- * number of retrained models. Only the margins of each model for KLoM stay in memory, not the model.
+ * Computes KLoM, a divergence between the margins of unlearned and of retrained models, over many models. For the
+ * measure KLoM, models trained with other seeds go through the same forgettings as the audited model, and their margins
+ * are compared with the margins of an equal number of retrained models. Only the margins of each model for the measure
+ * KLoM stay in memory, not the model.
  */
 #include <string.h>
 
@@ -18,8 +19,8 @@
 #include "dkvb/unlearn.h"
 #include "unlearn/evidence.h"
 
-/* Ensembles of models for KLoM; all have the same number of models, one for each seed. Two of the ensembles for KLoM
- * are retrained models; the KLoM between the two is the noise floor. */
+/* Ensembles of models for the measure KLoM; all have the same number of models, one for each seed. Two of the ensembles
+ * for the measure KLoM are retrained models; the KLoM between the two is the noise floor. */
 enum { UNLEARNED, BEFORE, DROPPED, RETRAINED, RETRAINED_AGAIN, ENSEMBLES };
 enum { GROUPS = DKVB__KLOM_GROUPS, MOST_ROWS = 1000 };
 
@@ -28,18 +29,18 @@ static const char *const group_names[GROUPS] = {"forgotten rows", "retained rows
 
 struct ensembles {
     struct dkvb__audit *a;
-    size_t rows;     /* number of rows chosen for KLoM, in all groups of rows together */
-    size_t dim;      /* number of features of a row chosen for KLoM */
-    float *x;        /* features of the rows chosen for KLoM, [rows][dim] */
-    int32_t *y;      /* labels of the rows chosen for KLoM, [rows] */
-    uint16_t *codes; /* codes of the rows chosen for KLoM without a mask, [rows][code] */
-    /* codes of the rows chosen for KLoM under the mask of the model before the request; NULL if that model has no
-     * mask */
+    size_t rows;     /* number of rows chosen for the measure KLoM, in all groups of rows together */
+    size_t dim;      /* number of features of a row chosen for the measure KLoM */
+    float *x;        /* features of the rows chosen for the measure KLoM, [rows][dim] */
+    int32_t *y;      /* labels of the rows chosen for the measure KLoM, [rows] */
+    uint16_t *codes; /* codes of the rows chosen for the measure KLoM without a mask, [rows][code] */
+    /* codes of the rows chosen for the measure KLoM under the mask of the model before the request; NULL if that model
+     * has no mask */
     uint16_t *earlier;
-    /* codes of the rows chosen for KLoM under the mask of the model that is being measured, [rows][code] */
+    /* codes of the rows chosen for the measure KLoM under the mask of the model that is being measured, [rows][code] */
     uint16_t *masked;
-    float *logits;   /* scratch space for the logits of the rows chosen for KLoM, [rows][classes] */
-    double *margins; /* scratch space for the margins of the rows chosen for KLoM, [rows] */
+    float *logits;   /* scratch space for the logits of the rows chosen for the measure KLoM, [rows][classes] */
+    double *margins; /* scratch space for the margins of the rows chosen for the measure KLoM, [rows] */
     /* margins of the rows in the models of each ensemble, [models][rows]; NULL if the ensemble is not made */
     float *kept[ENSEMBLES];
     uint8_t *marks; /* marks of the classes that a forget request names, [classes] */
@@ -130,8 +131,8 @@ dkvb_status dkvb__audit_ask_replays(struct dkvb__audit *a)
     return rc;
 }
 
-/* Lists the rows that may be chosen for a group of rows that KLoM measures, by their numbers in the training file, or
- * by their places among the sorted test rows. */
+/* Lists the rows that may be chosen for one group of rows of the measure KLoM, by their numbers in the training file,
+ * or by their places among the sorted test rows. */
 static size_t list_group(const struct ensembles *e, size_t group, size_t *rows)
 {
     const struct dkvb__audit *a = e->a;
@@ -171,8 +172,8 @@ static void take_row(struct ensembles *e, size_t group, size_t row)
     e->y[e->rows++] = group < 2 ? a->labels[row] : a->test_y[row];
 }
 
-/* Chooses at most MOST_ROWS rows of each group of rows for KLoM: those whose ids have the smallest random numbers. The
- * choice of the rows for KLoM does not depend on any model. */
+/* Chooses at most MOST_ROWS rows of each group of rows for the measure KLoM: those whose ids have the smallest random
+ * numbers. The choice of the rows for the measure KLoM does not depend on any model. */
 static dkvb_status choose_rows(struct ensembles *e)
 {
     struct dkvb__audit *a = e->a;
@@ -216,8 +217,9 @@ static dkvb_status make_room(struct ensembles *e)
     return DKVB_OK;
 }
 
-/* Chooses the rows that each kind of model for KLoM is trained on. Rows that replays (trainings without forgotten rows)
- * left out of all models are not measured by KLoM, as no model of any ensemble has learned them. */
+/* Chooses the rows that each kind of model for the measure KLoM is trained on. Rows that replays (trainings without
+ * forgotten rows) left out of all models are not used by the measure KLoM, as no model of any ensemble has learned
+ * them. */
 static dkvb_status make_labels(struct ensembles *e)
 {
     const struct dkvb__audit *a = e->a;
@@ -267,7 +269,7 @@ static dkvb_status make_left(struct ensembles *e)
                : dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows", rows);
 }
 
-/* Puts all rows back into the copy of the codeset, for the next model that is made for KLoM. */
+/* Puts all rows back into the copy of the codeset, for the next model that is made for the measure KLoM. */
 static void fill_left(struct ensembles *e)
 {
     const dkvb_codeset *set = e->a->o.codeset;
@@ -296,8 +298,8 @@ static dkvb_status make_ensemble(struct ensembles *e, size_t ensemble)
                                           e->rows, a->o.models);
 }
 
-/* Computes the margins of one model of an ensemble from the model's answers to the rows chosen for KLoM, with the given
- * codes of these rows. */
+/* Computes the margins of one model of an ensemble from the model's answers to the rows chosen for the measure KLoM,
+ * with the given codes of these rows. */
 static dkvb_status look(struct ensembles *e, const dkvb_model *model, size_t ensemble, uint32_t number,
                         const uint16_t *codes)
 {
@@ -330,7 +332,8 @@ static dkvb_status recall(const struct ensembles *e, const dkvb_journal_entry *e
                           bool *told)
 {
     const struct dkvb__audit *a = e->a;
-    /* the salt of the journal's hashes need not be random, as nobody reads the journals of the models made for KLoM */
+    /* the salt of the journal's hashes need not be random, as nobody reads the journals of the models made for the
+     * measure KLoM */
     static const uint8_t salt[32] = {0};
     dkvb_status rc;
 
@@ -484,8 +487,8 @@ static dkvb_status look_at_unlearned(struct ensembles *e, dkvb_model *model, uin
     return rc;
 }
 
-/* Computes the margins of a model made like the model before the request: with all logit columns, and with the
- * forgotten classes' columns left out. */
+/* Computes the margins of a model made like the model before the request: once with all logit columns, and once with
+ * the forgotten classes' columns left out. */
 static dkvb_status look_at_before(struct ensembles *e, const dkvb_model *model, uint32_t number)
 {
     const uint16_t *codes = e->earlier ? e->earlier : e->codes;
@@ -494,10 +497,11 @@ static dkvb_status look_at_before(struct ensembles *e, const dkvb_model *model, 
     return !rc && e->kept[DROPPED] ? look(e, model, DROPPED, number, codes) : rc;
 }
 
-/* Makes the model for KLoM of one seed on the audited model's rows. The margins of a new model for KLoM are computed
- * after its forgettings, and also before its forgettings if the model before the request learned the same rows. If a
- * replay (a training without some rows) left out the forgotten rows, neither the new models for KLoM nor the retrained
- * models ever see these rows: the models differ only in their seeds, and in what other requests masked. */
+/* Trains, with a given seed, one model for the measure KLoM on the rows of the audited model. The margins of a new
+ * model for the measure KLoM are computed after its forgettings, and also before its forgettings if the model before
+ * the request learned the same rows. If a replay (a training without some rows) left out the forgotten rows, neither
+ * the new models for the measure KLoM nor the retrained models ever see these rows: the models differ only in their
+ * seeds, and in what other requests masked. */
 static dkvb_status make_unlearned(struct ensembles *e, uint32_t number)
 {
     struct dkvb__audit *a = e->a;
@@ -512,8 +516,8 @@ static dkvb_status make_unlearned(struct ensembles *e, uint32_t number)
     return rc ? rc : dkvb__audit_finish_step(a);
 }
 
-/* Makes the model for KLoM of one seed on the rows of the model before the request, if these differ from the rows of
- * the audited model. */
+/* Trains, with a given seed, one model for the measure KLoM on the rows of the model before the request, if these
+ * differ from the rows of the audited model. */
 static dkvb_status make_before(struct ensembles *e, uint32_t number)
 {
     struct dkvb__audit *a = e->a;
@@ -526,7 +530,7 @@ static dkvb_status make_before(struct ensembles *e, uint32_t number)
     return rc ? rc : dkvb__audit_finish_step(a);
 }
 
-/* Trains a retrained model for KLoM: without the forgotten rows, with a seed that no other model has. */
+/* Trains a retrained model for the measure KLoM: without the forgotten rows, with a seed that no other model has. */
 static dkvb_status make_retrained(struct ensembles *e, size_t ensemble, uint32_t number)
 {
     struct dkvb__audit *a = e->a;
@@ -541,7 +545,8 @@ static dkvb_status make_retrained(struct ensembles *e, size_t ensemble, uint32_t
     return rc ? rc : dkvb__audit_finish_step(a);
 }
 
-/* Makes those models for KLoM that were dealt to this rank (process), which are all models of some of the seeds. */
+/* Makes those models for the measure KLoM that were dealt to this rank (process), which are all models of some of the
+ * seeds. */
 static dkvb_status make_own_models(struct ensembles *e)
 {
     struct dkvb__audit *a = e->a;
@@ -563,7 +568,7 @@ static dkvb_status make_own_models(struct ensembles *e)
     return rc;
 }
 
-/* Passes the margins of all models for KLoM to all ranks (processes). */
+/* Passes the margins of all models for the measure KLoM to all ranks (processes). */
 static dkvb_status pass_margins(const struct ensembles *e)
 {
     struct dkvb__audit *a = e->a;

@@ -75,15 +75,16 @@ void dkvb__audit_klom(const float *p, const float *q, uint32_t models, size_t ro
     }
 }
 
-/* Random deals of the models of two ensembles, for estimating the noise of KLoM in one row after the other. */
+/* Random deals of the models of two ensembles, for estimating the noise of the measure KLoM in one row after the
+ * other. */
 struct noise {
     const struct dkvb__klom_pair *pair;
     /* DKVB__DEALS random orders of the models of both ensembles, [DKVB__DEALS][2 models]; the first half of each order
      * goes to ensemble p */
     const size_t *deals;
     float *scratch; /* scratch space for each thread to sort the margins of one row in, [threads][5 models] */
-    /* KLoM of ensemble p minus KLoM of the noise floor, for each row and each random deal of the models,
-     * [rows][DKVB__DEALS] */
+    /* for each row and each random deal of the models, the row's KLoM (a divergence between models' margins) in
+     * ensemble p minus its KLoM in the noise floor, [rows][DKVB__DEALS] */
     double *gaps;
 };
 

@@ -108,7 +108,7 @@ static dkvb_status run_shadows(struct shadows *s, double *margins, uint8_t *insi
 
         choose_targets(s, inside + (size_t)s->present * s->rows->count);
         if (s->present < s->first || s->present >= s->end)
-            continue; /* The shadow model is trained by another rank (process). */
+            continue; /* This rank (process) does not train the shadow model, as another rank does. */
         rc = train_shadow(s, &shadow, &run);
         if (!rc)
             rc = look(s, shadow, margins, &run);

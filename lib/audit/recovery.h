@@ -27,7 +27,7 @@ dkvb_status dkvb__audit_mask_scores(const dkvb_model *model, const uint16_t *cod
                                     double *scores);
 
 /* Labelled rows from which dkvb__audit_few_rows() draws `per_class` rows of each class, or all rows of a class that has
- * fewer. If rows of a class are marked in `among`, only marked rows of that class are drawn. */
+ * fewer. If any row of a class is marked in the array `among`, only marked rows of the class are drawn. */
 struct dkvb__drawing {
     const int32_t *labels; /* labels of the rows to draw from, [n]; a row with label -1 is never drawn */
     /* marks of the rows that are drawn in preference to other rows of their class, [n], or NULL */

@@ -107,7 +107,8 @@ static const char *verdict_of(const dkvb_audit_estimate *difference)
                                     : "as retrained";
 }
 
-/* Estimates the KLoM of an audited model, and how far its KLoM exceeds the noise floor, paired row by row. */
+/* Estimates the measure KLoM of an audited model, and how far it exceeds the noise floor (KLoM between two ensembles of
+ * retrained models), paired row by row. */
 static dkvb_status estimate_klom(dkvb_audit_figure *f, const double *rows, const double *floor, size_t n,
                                  const dkvb_allocator *mem)
 {

@@ -12,7 +12,8 @@ enum { DKVB__PROTOTYPE_SIZES = 3, DKVB__MOST_PROTOTYPES = 10 };
 /* The prototype attack is run with each of these numbers of prototypes (means of rows) of each class: 1, 3, 10. */
 extern const size_t dkvb__prototype_sizes[DKVB__PROTOTYPE_SIZES];
 
-/* Groups of rows for which KLoM is measured, in the order of KLoM's figures in the report of the audit. */
+/* Groups of rows for each of which the measure KLoM is computed, in the order in which the report of the audit lists
+ * them. */
 enum { DKVB__KLOM_GROUPS = 4 };
 
 /* Codes of all rows of an audit, searched under the same mask. In the codes of an audit under one mask, the array `all`
@@ -98,13 +99,13 @@ struct dkvb__audit {
      * [views][shadows][targets] */
     double *margins;
     uint8_t *inside; /* marks of target rows that a shadow model has learned, [shadows][targets] */
-    uint64_t *ids;   /* ids of the forgotten rows, [members]; NULL unless KLoM is asked for */
+    uint64_t *ids;   /* ids of the forgotten rows, [members]; NULL unless the measure KLoM is asked for */
     /* marks of training rows, [n], that a replay (a training without forgotten rows) left out of the audited model or
-     * of the model before the request; NULL unless KLoM is asked for */
+     * of the model before the request; NULL unless the measure KLoM is asked for */
     uint8_t *gone, *gone_before;
     bool replayed; /* true if a replay (a training without forgotten rows) of the audited model is in force */
-    size_t klom_rows[DKVB__KLOM_GROUPS]; /* number of rows in each group of KLoM */
-    /* for each group of rows, the half width of the noise in KLoM that the random choice of models adds */
+    size_t klom_rows[DKVB__KLOM_GROUPS]; /* number of rows in each group of the measure KLoM */
+    /* for each group of rows, the half width of the noise in the measure KLoM that the random choice of models adds */
     double klom_noise[DKVB_AUDIT_SUBJECTS][DKVB__KLOM_GROUPS];
     /* progress of the audit's present stage: the number of finished steps, and of all steps */
     uint64_t done, total;
@@ -145,14 +146,14 @@ dkvb_status dkvb__audit_train_anew(struct dkvb__audit *a, dkvb_model **out, cons
 dkvb_run_options dkvb__audit_steps(struct dkvb__audit *a);
 dkvb_status dkvb__audit_finish_step(struct dkvb__audit *a);
 
-/* The functions of lib/audit/ensembles.c train the models for KLoM. If KLoM is asked for, dkvb__audit_ask_replays()
- * reads the replays (trainings without forgotten rows) in the journals, and marks in `gone` the rows that the values
- * never learned. DKVB_EINVAL says that a replay (a training without forgotten rows) left out rows that cannot be
- * identified. */
+/* The functions of lib/audit/ensembles.c train the models for the measure KLoM. If the measure KLoM is asked for,
+ * dkvb__audit_ask_replays() reads the replays (trainings without forgotten rows) in the journals, and marks in `gone`
+ * the rows that the values never learned. DKVB_EINVAL says that a replay (a training without forgotten rows) left out
+ * rows that cannot be identified. */
 dkvb_status dkvb__audit_ask_replays(struct dkvb__audit *a);
 
-/* Computes KLoM after the attacks, by training many models with other seeds. Without models of KLoM in the options of
- * the audit, dkvb__audit_ensembles() computes nothing. */
+/* Computes the measure KLoM after the attacks of the audit, by training many models with other seeds. Without models of
+ * the measure KLoM in the options of the audit, dkvb__audit_ensembles() computes nothing. */
 dkvb_status dkvb__audit_ensembles(struct dkvb__audit *a);
 
 /* Allocates the array for a figure's value of each row, filled with zeros, unless it was allocated before. */

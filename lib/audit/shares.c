@@ -13,8 +13,8 @@
 #include "bottleneck/value_types.h"
 #include "dkvb/search.h"
 
-/* Adds the bytes of an array to a checksum that is compared between ranks. A NULL array adds nothing to the checksum of
- * what ranks must agree on. */
+/* Adds the bytes of an array to a checksum that is compared between ranks (processes). A NULL array adds nothing to the
+ * checksum of inputs on which the ranks (processes) must agree. */
 static void add(struct dkvb__checksum_state *sum, const void *data, size_t count, size_t size)
 {
     dkvb__checksum_add(sum, &count, sizeof count);

@@ -129,7 +129,7 @@ static dkvb_status settle(struct fit *t)
     }
     /* A model gets no more keys than the rows for placing keys can fill, and than the labelled rows can train. */
     dkvb__settings_suit(&t->s, key_rows < t->f.labelled ? key_rows : t->f.labelled, t->f.rows.dim, t->f.rows.classes);
-    /* Training settings are chosen by the number of all rows to learn from, whether or not some are held out. */
+    /* Training settings are chosen by the number of all rows to learn from, held-out rows included. */
     t->s.train = open;
     dkvb__settings_suit(&t->s, t->f.labelled, t->f.rows.dim, t->f.rows.classes);
     if (!t->o.codebooks && t->s.keyinit.keys > key_rows)
@@ -250,8 +250,8 @@ static dkvb_status keep_rows(struct fit *t)
         return rc;
     for (size_t i = 0; i < r->n; i++)
         t->report.held_out += t->f.held[i];
-    /* The temperature is fitted exactly as after a removal of rows, so that the same rows in the same order give the
-     * same temperature bit for bit. */
+    /* The temperature is fitted by the same code as after a removal of rows, so that the same rows in the same order
+     * give the same temperature bit for bit. */
     rc = dkvb__codeset_fit_temperature(t->set, t->model, &temperature, &power, NULL, t->f.run);
     if (rc)
         return rc;

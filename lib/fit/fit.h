@@ -57,13 +57,14 @@ struct dkvb__fitting {
 /* Checks the rows and labels that the caller gives; choosing held-out rows is a later step. Checking the caller's rows
  * can fail on one rank (process) only, so the caller must then call dkvb__fitting_agree(). Rows with names get ids
  * computed from the names and the given `salt`, [DKVB__NAME_SALT], or a salt that is computed from the rows if `salt`
- * is NULL. The check of the rows that a model is to learn from may fail with DKVB_EINVAL. */
+ * is NULL. Checking the rows that a model is to learn from may fail with DKVB_EINVAL. */
 dkvb_status dkvb__fitting_new(struct dkvb__fitting *f, const dkvb_fit_rows *given, const dkvb_run_options *run,
                               const uint8_t *salt, const dkvb_allocator *mem);
 
 void dkvb__fitting_free(struct dkvb__fitting *f);
 
-/* Ends a step that can fail on some ranks only, such as dkvb__fitting_new(): all ranks get the same status. */
+/* Ends a step that can fail on some ranks (processes) only, such as dkvb__fitting_new(): afterwards all ranks have the
+ * same status. */
 static inline dkvb_status dkvb__fitting_agree(const struct dkvb__fitting *f, dkvb_status rc)
 {
     return dkvb__ranks_agree(&f->ranks, rc);
@@ -82,19 +83,19 @@ static inline uint64_t dkvb__fitting_id(const struct dkvb__fitting *f, size_t ro
 
 /* Measurements of a model on held-out rows: temperature, accuracy, loss and calibration error. */
 struct dkvb__measured {
-    /* The temperature fitted to the model's logits, with the power for rows with few selected pairs, and the model's
+    /* The fitted temperature of the model's softmax, the power of the spread of a row's logits in it, and the model's
      * accuracy, loss and calibration error on held-out rows at the fitted temperature. */
     double temperature, power, accuracy, loss, calibration_error;
     size_t rows;
 };
 
-/* Fits a temperature on the codes of the held-out rows and measures the model at that temperature, on the rows that
- * dkvb__temperature_rows() leaves. Without held-out rows, no row is measured and the temperature is 1. */
+/* Fits a temperature on the codes of those held-out rows that dkvb__temperature_rows() draws, and measures the model at
+ * the fitted temperature on the same rows. Without held-out rows, no row is measured and the temperature is 1. */
 dkvb_status dkvb__fitting_measure(const struct dkvb__fitting *f, const dkvb_model *model, const uint16_t *codes,
                                   struct dkvb__measured *out);
 
 /* Searches the codes of all rows to learn from, [n][codebooks][top_k], under a mask (NULL: no mask); the caller frees
- * the codes. The run options `run` of the search are either f->run or f->counting, which also counts rows outside the
+ * the codes. The run options `run` are either f->run, or f->counting if the search also has to count rows outside the
  * scale of the keys. */
 dkvb_status dkvb__fitting_search(const struct dkvb__fitting *f, const dkvb_codebooks *cb, const dkvb_mask *mask,
                                  uint32_t top_k, uint16_t **codes, const dkvb_run_options *run);

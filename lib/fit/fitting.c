@@ -42,8 +42,8 @@ static dkvb_status check_labels(struct dkvb__fitting *f)
     return DKVB_OK;
 }
 
-/* Computes ids of rows from their names. All later steps of the fit know the rows by the ids computed from their
- * names. */
+/* Computes ids of rows from their names. After this function, all steps of the fit know the rows by the ids computed
+ * from their names. */
 static dkvb_status hash_names(struct dkvb__fitting *f, const uint8_t *salt)
 {
     dkvb_fit_rows *r = &f->rows;
@@ -278,7 +278,7 @@ void dkvb__fitting_hold_out(struct dkvb__fitting *f, double from, double to)
 }
 
 /* Collects the codes and labels of held-out rows that have a label: of all of them, or only of those that a temperature
- * is fitted on. The number of collected held-out rows is stored in *n. */
+ * is fitted on. The number of held-out rows that were collected is stored in *n. */
 static dkvb_status gather_held(const struct dkvb__fitting *f, const uint16_t *codes, size_t code, uint16_t **held_codes,
                                int32_t **labels, size_t *n)
 {

@@ -23,16 +23,17 @@ struct more {
     uint64_t *ids;         /* ids of the new rows that join a codeset without having ids, [n] */
     uint16_t *searched;    /* codes of the new rows, searched because the caller gave none, [n][codebooks][k] */
     const uint16_t *codes; /* codes of the new rows, either from the caller or from a search */
-    uint64_t *taught;      /* ids of the rows that the session of training in hand learns, [n] */
+    uint64_t *taught;      /* ids of the rows that the present training session learns, [n] */
     /* Scratch space for marks of rows: one for each row of the larger part (training or held-out rows) of the codeset,
      * new rows included. */
     uint8_t *gone;
-    bool joined; /* true once the new rows were added to the codeset */
+    bool joined; /* true once the new rows of the training were added to the codeset */
     /* ids of rows that were removed from the codeset and come back by the training with more rows, [back_count]; or
      * NULL */
     uint64_t *back;
     size_t back_count;
-    /* The codeset's list of removed rows, as it was before the training with more rows took some of them back. */
+    /* The codeset's list of removed rows as it was before the training with more rows, which takes some of them
+     * back. */
     struct dkvb__removed before;
     /* marks of the classes of the new rows, [classes], if these classes may be learned again after they were
      * forgotten */
@@ -295,8 +296,9 @@ static dkvb_status join_codeset(struct more *t)
     return rc;
 }
 
-/* Fits a temperature on all held-out rows, including the held-out rows of earlier trainings. If too few held-out rows
- * remain to fit a temperature, the temperature is 1, a rule that forgetting with the strength `exact` follows too. */
+/* Fits a temperature on all held-out rows of the codeset, including those that earlier trainings held out. If too few
+ * held-out rows remain to fit a temperature, the temperature is 1, a rule that forgetting with the strength `exact`
+ * follows too. */
 static dkvb_status fit_temperature(struct more *t, struct dkvb__measured *measured)
 {
     dkvb_status rc = dkvb__fitting_measure(&t->f, t->after, t->codes, measured);

@@ -17,8 +17,8 @@ enum {
     LEAST_KEYS = 256        /* smallest number of keys in a codebook that is chosen to make a model smaller */
 };
 
-/* Returns the learning rate of the first epoch of training. A row's gradient step is divided among the classes, so more
- * classes need a larger learning rate: 3 for 10 classes, 6 for 40, 8 from 71 on. */
+/* Returns the learning rate of the first epoch that suits the number of classes. A row's gradient step is divided among
+ * the classes, so more classes need a larger learning rate: 3 for 10 classes, 6 for 40, 8 from 71 on. */
 static double first_rate(uint32_t classes)
 {
     double rate = 0.95 * sqrt((double)classes);
@@ -107,8 +107,8 @@ static void apply_paper(dkvb_settings *s)
     s->train.batch = 256;
 }
 
-/* Returns the number of bytes of a model file without the sections for names, journal and counts, which are small at
- * first. */
+/* Returns the number of bytes of a model file without its sections for names, journal and selection counts, which are
+ * small at first. */
 static uint64_t file_bytes(const struct dkvb__shape *s, uint32_t classes, bool whitened)
 {
     uint64_t pairs = (uint64_t)s->codebooks * s->keys;
@@ -144,8 +144,8 @@ static dkvb_status shrink(dkvb_settings *s, const dkvb_settings *open, size_t co
                               shape.codebooks, shape.keys, classes,
                               (unsigned long long)file_bytes(&shape, classes, whitened), (unsigned long long)bytes);
     }
-    /* Halving the number of keys may leave the model file far smaller than the limit of bytes allows. The bytes that
-     * halving the number of keys left unused are given to more keys, 64 at a time, then to more groups of codebooks. */
+    /* Halving the number of keys may leave the model file far smaller than the limit of bytes allows. If halving the
+     * number of keys leaves bytes unused, more keys are added, 64 at a time, then more groups of codebooks. */
     for (bool fits = keys_open; fits;) {
         struct dkvb__shape more = shape;
 

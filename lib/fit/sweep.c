@@ -24,7 +24,8 @@ enum { THOUSANDTHS = 1000 /* number of units of progress that one cell of the sw
 struct subject {
     dkvb_model *model;
     dkvb_codeset *set;
-    /* The held-out rows that effects are measured on, with codes that list more keys than the model selects. */
+    /* The held-out rows on which effects of masks on accuracies are measured, with codes that list more keys than the
+     * model selects. */
     dkvb_codeset_rows held;
     /* codes of the held-out rows on the keys of the measured model, if these are not the codes in the codeset;
      * otherwise NULL */
@@ -43,8 +44,10 @@ struct sweep {
     size_t ranked;  /* number of key-value pairs whose ranks the array `rank` has room for */
     /* marks of classes, [classes], and marks of rows of the training part of the codeset, [rows of the part] */
     uint8_t *marks, *rows;
-    uint64_t *budgets;   /* budgets (limits on how many pairs a forgetting masks) of the cells of a run, ascending */
-    uint64_t *exhausted; /* for each budget of a run, the number of (row, codebook) pairs with too few unmasked keys */
+    uint64_t *budgets; /* budgets (limits on how many pairs a forgetting masks) of the cells of a run, ascending */
+    /* for each budget (number of masked pairs) of a run, in how many cases a row finds too few unmasked keys in a
+     * codebook */
+    uint64_t *exhausted;
     /* effects on the accuracy of each class for each budget of a run of cells, [budgets of a run][classes] */
     dkvb_class_effect *effects;
     struct dkvb__sweep_part part;
@@ -249,7 +252,7 @@ static dkvb_status need_subject(struct sweep *s, size_t first, size_t cells)
     return s->rank ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory to rank %zu pairs", pairs);
 }
 
-/* Computes the results of a cell of the sweep from the effects on each class. */
+/* Computes the results of a cell of the sweep from the effects of the forgetting on the accuracy of each class. */
 static void take_effects(const struct sweep *s, dkvb_sweep_cell *cell, const dkvb_class_effect *effects)
 {
     double most = 0.0;

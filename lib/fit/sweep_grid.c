@@ -333,8 +333,8 @@ static dkvb_status check_ahead(struct dkvb__sweep_grid *g)
     return !rc && g->o.shapes ? find_features(g) : rc;
 }
 
-/* Adds one cell to the grid of a sweep. Until memory for the sweep's cells is allocated, added cells are only
- * counted. */
+/* Adds one cell (a forgetting to measure) to the grid of a sweep. Until memory for the sweep's cells is allocated,
+ * added cells are only counted. */
 static void add_cell(struct dkvb__sweep_grid *g, const dkvb_sweep_cell *cell, uint64_t shape)
 {
     if (g->cells) {
@@ -372,8 +372,8 @@ static void add_strength(struct dkvb__sweep_grid *g, dkvb_sweep_cell *cell, uint
     }
 }
 
-/* Adds all cells to the grid of a sweep, in the order of the table's lines. The function add_cells() runs twice: to
- * count the cells of the sweep, and to describe them. */
+/* Adds all cells (forgettings to measure) to the grid of a sweep, in the order of the table's lines. The function
+ * add_cells() runs twice: to count the cells of the sweep, and to describe them. */
 static void add_cells(struct dkvb__sweep_grid *g)
 {
     const struct dkvb__shape *own = &g->model->codebooks->shape;

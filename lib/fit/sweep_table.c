@@ -146,8 +146,8 @@ static dkvb_status begin_or_go_on(struct dkvb__sweep_part *p, const uint8_t *fin
                                   dkvb_sweep_cell *cells, uint64_t *done)
 {
     char head[HEAD], found[HEAD];
-    /* The length of the beginning of a part file's first line includes the digit of the version and the blank after
-     * it. */
+    /* A part file of the same format begins with a text, the digit of the version and a blank; the number of these
+     * bytes is computed here. */
     size_t length = make_head(head, fingerprint), got, version = sizeof magic + 1;
     dkvb_status rc = dkvb__partfile_get(p->fd, p->path, 0, found, length, &got);
 
@@ -429,7 +429,7 @@ static double figure_of(const dkvb_sweep_cell *c, int f)
     return figures[f];
 }
 
-/* Computes, for a group of cells of the sweep, the values of their result number f that are averaged, and returns the
+/* Collects the values of result number f that are to be averaged over a group of cells of the sweep, and returns the
  * number of values. Each value to average is the result of one class, averaged over its seeds; if a group has a single
  * class, each of its n ordered cells gives a value. */
 static size_t unit_values(const struct table *t, const struct dkvb__keyed *group, size_t n, int f, double *values)

@@ -1,5 +1,5 @@
-/* Tuning tries a fixed list of settings on held-out rows. On every machine, tuning with the same number of trials
- * chooses the same settings. */
+/* Tuning tries a fixed list of settings on held-out rows. Tuning with a given number of trials chooses the same
+ * settings on every machine. */
 #include <time.h>
 
 #include "base/alloc.h"
@@ -12,8 +12,9 @@ enum {
     FEW_ROWS = 1000  /* number of rows below which tuning holds out a larger part of the rows */
 };
 
-/* A setting that tuning tries; a member that is 0 stands for the value that suits the data. The list of settings that
- * tuning tries holds settings each of which was the best one on some data set; cheap settings come first. */
+/* A setting of training that tuning tries; a member that is 0 stands for the value that suits the data. The list of
+ * settings that tuning tries holds settings each of which was the best one on some data set; cheap settings come
+ * first. */
 struct setting {
     uint32_t keys, top_k, whiten, epochs;
     double rate; /* factor of a tried setting, by which the learning rate that suits the data is multiplied */

@@ -11,15 +11,15 @@
 enum {
     LEAST_ROWS = 500, /* least number of labelled rows that can show whether whitening helps */
     MOST_ROWS = 20480,
-    /* number of codebooks used to compare whitened with plain rows: few show as much as many, if there are enough
-     * rows */
+    /* number of codebooks used to compare whitened with plain rows; if there are enough rows, few codebooks show the
+     * difference as well as many */
     CODEBOOKS = 64,
     KEYS = 512,
     FOLDS = 5
 };
 
-/* Rows that were drawn for comparing whitened with plain rows. The member `part` of struct part points into the
- * struct's four arrays of drawn rows, which part_free() frees. */
+/* Rows that were drawn for comparing models of whitened rows with models of plain rows. The member `part` of `struct
+ * part` points into the four arrays of drawn rows in the same struct, which part_free() frees. */
 struct part {
     struct dkvb__fitting f;
     float *x;

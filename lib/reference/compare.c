@@ -14,7 +14,7 @@
 enum { LINES = 5 };
 
 struct report {
-    /* The part of the comparison report that callers see is the first member of the struct, so a pointer to it is a
+    /* The public report of the comparison of linear heads is the first member of the struct, so a pointer to it is a
      * pointer to the whole struct. */
     dkvb_reference_report open;
     dkvb_reference_line line[LINES];
@@ -29,8 +29,9 @@ struct comparison {
     struct report *report;
     int32_t *kept;   /* labels of the rows that were not forgotten, [rows.n], with -1 for the forgotten rows */
     int32_t *gone;   /* labels of the forgotten rows, [rows.n], with -1 for the rows that were not forgotten */
-    int32_t *answer; /* predicted classes of the test rows, [test.n] */
-    double *margin;  /* margins of the test rows (scores of the forgotten classes above all others), [test.n] */
+    int32_t *answer; /* predicted classes of the test rows in the comparison of linear heads with a model, [test.n] */
+    /* margins of the test rows (largest score of the forgotten classes minus largest score of the others), [test.n] */
+    double *margin;
     /* The order of the test rows by margin, [test.n], and scratch space for sorting them. */
     struct dkvb__keyed *order, *scratch;
     struct dkvb__work work;
@@ -89,7 +90,8 @@ static dkvb_status allocate(struct comparison *c)
 }
 
 /* Marks the forgotten rows among the training rows of a comparison of linear heads with a model. The comparison of
- * heads refuses a request that names a row twice, or a row that no head was fitted to, as dkvb_audit_run() does. */
+ * linear heads refuses a request that names a row twice, or a row to which no head was fitted, as dkvb_audit_run()
+ * does. */
 static dkvb_status mark_rows(struct comparison *c, const dkvb_audit_request *request)
 {
     for (size_t i = 0; i < request->row_count; i++) {
@@ -166,8 +168,8 @@ static double area(struct comparison *c)
 
     for (size_t i = 0; i < c->test.n; i++)
         if (c->test.labels[i] >= 0) {
-            /* A margin is infinite if the model or head cannot predict the classes of one side, because none of their
-             * rows was learned. */
+            /* The margin between forgotten classes and others is infinite if the model or head cannot predict any class
+             * on one side, because no row of these classes was learned. */
             if (!isfinite(c->margin[i]))
                 return NAN;
             c->order[n++] = (struct dkvb__keyed){dkvb__key_of_double(c->margin[i]), i};
@@ -348,8 +350,8 @@ dkvb_status dkvb_reference_compare(dkvb_reference_report **report, const dkvb_re
 
 void dkvb_reference_report_free(dkvb_reference_report *open)
 {
-    /* A report of comparing heads begins with its public part, so a pointer to the public part is a pointer to the
-     * whole report. */
+    /* The struct of a report of comparing linear heads begins with its public part, so a pointer to the public part is
+     * a pointer to the whole report. */
     struct report *report = (struct report *)open;
     dkvb_allocator mem;
 

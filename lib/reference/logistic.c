@@ -2,9 +2,9 @@
  * Multinomial logistic regression finds the weights W and intercepts b that minimise the mean of log sum_l exp s_l -
  * s_y over the rows, plus penalty / 2 |W|^2, with the scores s = W z + b of a row x of class y, and z = (x - mean) /
  * scale. The minimum of the regression's loss is found by L-BFGS (Nocedal 1980, Mathematics of Computation 35) with its
- * two loops. The linear head's scores of rows are float, sums over rows double. If the regression gives all classes the
- * same probability q, the second derivatives of the loss by one class's weights are the matrix q (1 - q) E[z z'] +
- * penalty, with z the scaled features of a row. L-BFGS starts from the inverse of the matrix q (1
+ * two loops. Scores of rows in a linear head are computed as float, sums over rows as double. If the regression gives
+ * all classes the same probability q, the second derivatives of the loss by one class's weights are the matrix q (1 -
+ * q) E[z z'] + penalty, with z the scaled features of a row. L-BFGS starts from the inverse of the matrix q (1
  * - q) E[z z'] + penalty, with the mean of p (1 - p) over the predicted probabilities p in place of q (1 - q), and
  * computes the inverse again as predictions become more certain. Böhning 1992 (Annals of the Institute of Statistical
  * Mathematics 44) shows that a matrix of the form q (1 - q) E[z z'] + penalty bounds the second derivatives of the loss
@@ -24,7 +24,7 @@ enum {
     PAIRS = 10, /* number of steps that L-BFGS remembers */
     /* largest number of times that a step of L-BFGS is halved because the step does not lower the loss */
     HALVINGS = 30,
-    /* largest number of elements of a block of rows and their scores that are in memory at once */
+    /* largest number of elements, of rows and of their scores, that a block of rows may have in memory */
     BLOCK_ELEMENTS = 1 << 23
 };
 
@@ -35,9 +35,10 @@ struct search {
     double done; /* finished fraction (0 to 1) of the present part of the library call's work */
     double penalty;
     double *gradient, *next, *next_gradient, *direction, *scaled;
-    /* the latest steps that L-BFGS took, and the changes of the gradient along these steps */
+    /* the latest steps of L-BFGS, and how the gradient changed along each of these steps */
     double *step[PAIRS], *change[PAIRS];
-    double product[PAIRS]; /* inner product of each step that L-BFGS remembers and the step's change of the gradient */
+    /* for each step that L-BFGS remembers, the inner product of the step and the change of the gradient along it */
+    double product[PAIRS];
     uint32_t pairs, oldest;
     /* Cholesky factor of the matrix with which L-BFGS starts, [dim][dim], see dkvb__sums_factor() */
     double *factor;
@@ -86,7 +87,7 @@ dkvb_status dkvb__logistic_new(struct dkvb__logistic *fit, const dkvb_reference_
     block = block_rows(fit);
     fit->point = dkvb__alloc0(mem, fit->size, sizeof *fit->point);
     fit->memory = dkvb__alloc(mem, vectors * fit->size + dim * dim, sizeof *fit->memory);
-    /* The memory fit->block has room for all arrays of struct pass (one pass over the rows). */
+    /* The memory fit->block has room for all arrays of the struct `pass`, which holds one pass over all rows. */
     fit->block = dkvb__alloc(mem, block * (dim + fit->columns) + 2 * fit->columns * dim + dim, sizeof *fit->block);
     if (!fit->point || !fit->memory || !fit->block)
         goto fail;
@@ -131,7 +132,7 @@ static void soften(float *s, uint32_t columns, uint32_t label, double *loss, dou
 }
 
 /* One pass over all rows that computes loss, gradient and curvature of a logistic regression at given weights. The
- * struct pass (a pass over all rows) is on the stack, while its arrays are in fit->block. */
+ * struct `pass` (a pass over all rows) is on the stack, while its arrays are in fit->block. */
 struct pass {
     const struct dkvb__logistic *fit;
     const double *point;
@@ -233,7 +234,7 @@ static dkvb_status evaluate(struct search *s, const double *point, double *gradi
     return DKVB_OK;
 }
 
-/* Computes v = H v, where H is the inverse of the matrix of second derivatives with which L-BFGS starts. */
+/* Computes v = H v, where H is the inverse of the approximate matrix of second derivatives with which L-BFGS starts. */
 static void precondition(const struct search *s, double *v)
 {
     const struct dkvb__logistic *fit = s->fit;
@@ -244,8 +245,8 @@ static void precondition(const struct search *s, double *v)
         v[i] /= s->factor_curvature;
 }
 
-/* Computes the Cholesky factor for L-BFGS again if predictions have become so much more certain that the curvature it
- * was computed with is far too large. */
+/* Computes the Cholesky factor with which L-BFGS starts again, if predictions have become so much more certain that the
+ * curvature assumed in it is far too large. */
 static void refresh_factor(struct search *s)
 {
     double curvature = s->curvature > 1e-12 ? s->curvature : 1e-12;

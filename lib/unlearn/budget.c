@@ -1,14 +1,15 @@
 /*
  * Searches the budget of a forgetting: how many key-value pairs must be masked until accuracies on forgotten classes
- * fall below their limits. As the budget grows, a row keeps its answer until one of its selected keys is masked. Each
- * row is followed over the growing budget, from one masked key of the row to the next, and only the budgets at which
- * the model's answer turns right or wrong are stored. The sorted budgets at which the model's answers to rows turn
- * right or wrong give the accuracy at every budget (number of masked pairs).
+ * fall below their limits. As the budget (number of masked pairs) grows, the model's answer to a row stays the same
+ * until one of the row's selected keys is masked. Each row is followed over the growing budget, from one masked key of
+ * the row to the next, and only the budgets at which the model's answer turns right or wrong are stored. The sorted
+ * budgets at which the model's answers to rows turn right or wrong give the accuracy at every budget (number of masked
+ * pairs).
  *
  * Ranks (processes) that share a model know the codes of all rows, and so know when a row gains or loses a pair as ever
- * more pairs are masked, but each rank has the values of its own pairs only. For each row of a block, a rank (process)
- * sends data to the rank that follows the row: first the sums of values in its groups of codebooks with no pair masked,
- * then the values of the pairs that the row gains and loses, by ascending budget.
+ * more pairs are masked, but each rank has the values of its own pairs only. To follow a row over budgets (numbers of
+ * masked pairs), a rank (process) needs data from all ranks that share the model: the sums of values in their groups of
+ * codebooks with no pair masked, then the values of the pairs that the row gains and loses, by ascending budget.
  *
  * The rows to be forgotten are few, and only their answers determine the smallest budget (number of masked pairs) that
  * reaches the target accuracy. Kept rows are many, and are decoded only with the fewest masked pairs that bring the
@@ -38,8 +39,8 @@ enum { ROUNDS = 4, FURTHER = 2 };
 enum { BLOCK_BYTES = 32 << 20 };
 
 /* Turns of the answer to a row are the budgets (numbers of masked pairs) from which on the answer is right, or is
- * wrong. A turn is a budget at which the model's answer to a row changes: the turn's sort key is the budget; its index
- * tells the row, and whether the answer turns right. */
+ * wrong. A turn is a budget (number of masked pairs) at which the model's answer to a row changes: the turn's sort key
+ * is the budget; its index tells the row, and whether the answer turns right. */
 struct turns {
     struct dkvb__keyed *at;
     size_t count, capacity;
@@ -47,8 +48,9 @@ struct turns {
 
 /* Memory of a thread that follows the model's answers to rows as the budget (number of masked pairs) grows. */
 struct follower {
-    /* The key-value pairs that a row gains and loses as the budget grows, room for 2 pairs for each of its codes: the
-     * sort key is the budget, the index 2 * pair + 1 for a gained pair and 2 * pair for a lost one. */
+    /* The key-value pairs that a row gains and loses as the budget (number of masked pairs) grows, room for 2 pairs for
+     * each of its codes: the sort key is the budget, the index 2 * pair + 1 for a gained pair and 2 * pair for a lost
+     * one. */
     struct dkvb__keyed *changes, *scratch;
     size_t changed;
     /* Number of the row's selected pairs with learned values; if this number falls to 0, the model gives no answer to
@@ -56,10 +58,11 @@ struct follower {
     size_t learned;
     /* keys of one codebook that the followed row selects when the present number of pairs is masked, [top_k] */
     uint16_t *selected;
-    uint16_t *code;        /* keys that the followed row selects before any pair is masked, [codebooks][top_k] */
-    double *sums;          /* sums of the values of the pairs that the row selects, for each class, [classes] */
+    uint16_t *code; /* keys that the followed row selects before any pair is masked, [codebooks][top_k] */
+    double *sums;   /* sums of the values of the pairs that the followed row selects, for each class, [classes] */
     float *value, *logits; /* scratch space for the values of one key-value pair and for logits, [classes] */
-    /* For each rank (process), the place of the next bytes that it sent about the followed row, [ranks]. */
+    /* For each rank (process), the place of the next of the bytes that the rank sent about the followed row,
+     * [ranks]. */
     size_t *from;
     struct turns turns;
     /* true if the answer to a row turned right or wrong more often than the memory could store, so that the row is
@@ -76,8 +79,9 @@ struct following {
     /* true if the model's answers to rows of kept classes are followed too while ever more pairs are masked */
     bool kept;
     struct follower *followers; /* for each thread, the memory with which it follows the answers to rows, [threads] */
-    /* marks of the pairs whose values are not all 0, [codebooks][keys]. One byte per key-value pair stays in the cache:
-     * rows select millions of pairs, and looking up the values of each pair would wait for memory. */
+    /* marks of the pairs whose values are not all 0, [codebooks][keys]. One byte per key-value pair tells whether the
+     * pair has learned values: the bytes stay in the cache, while looking up the values of millions of selected pairs
+     * would wait for memory. */
     uint8_t *learned;
     uint8_t *right; /* marks of the rows whose answer is right at budget 0 (no pair masked), [n] */
     /* rows whose answers were not yet followed up to the largest number of masked pairs, [n], and the number of such
@@ -86,9 +90,11 @@ struct following {
     /* marks of rows whose answers were followed up to the largest budget (number of masked pairs), [n] */
     uint8_t *followed;
 
-    /* The block of rows for which ranks (processes) exchange data at a time: open[first] to open[first + block - 1]. */
+    /* The block of rows for which ranks (processes) exchange data at a time: the rows open[first] to open[first + block
+     * - 1], where `open` lists rows that are still to be followed. */
     size_t first, block;
-    /* For each followed row and each rank (process), the number of bytes that the rank sends about the row, [rows][ranks]. */
+    /* For each followed row and each rank (process), the number of bytes that the rank sends about the row,
+     * [rows][ranks]. */
     uint64_t *needs;
     char *own; /* the bytes that this rank (process) sends about all rows of a block, rows ascending */
     /* bytes that this rank (process) received about those rows of a block that belong to it: ranks ascending, rows
@@ -186,8 +192,8 @@ static uint32_t lowest_rank(const struct following *f, const struct follower *w,
 }
 
 /* Finds the keys of one codebook that a row selects before any pair is masked, and how the selected keys change as the
- * budget grows to its limit. Where a key that the row selects is masked, the row selects the next key of its code in
- * the same codebook. */
+ * number of masked pairs grows to its limit. Where a key that the row selects is masked, the row selects the next key
+ * of its code in the same codebook. */
 static void follow_codebook(const struct following *f, struct follower *w, size_t c, const uint16_t *deep)
 {
     size_t first = c * f->model->codebooks->shape.keys, filled = 0, k = f->model->top_k;
@@ -246,8 +252,8 @@ static void begin_sums(const struct following *f, struct follower *w)
 }
 
 /* Finds the budgets (numbers of masked pairs) at which the answer to one row turns right or wrong. Worker threads never
- * allocate memory. If the answer to a row turns right or wrong too often for the worker's memory, the row is dropped
- * and followed again in the next pass, like all rows after it. */
+ * allocate memory; the calling thread does it for them. If the answer to a row turns right or wrong too often for the
+ * worker's memory, the row is dropped and followed again in the next pass, like all rows after it. */
 static void follow_row(void *context, size_t task, unsigned worker)
 {
     const struct following *f = context;
@@ -328,8 +334,8 @@ static void pack_row(void *context, size_t task, unsigned worker)
     }
 }
 
-/* Follows the model's answer to one row that belongs to this rank (process) over the budgets, with the bytes that all
- * ranks have sent. */
+/* Follows the model's answer to one row that belongs to this rank (process) over all budgets (numbers of masked pairs),
+ * with the bytes that all ranks have sent. */
 static void follow_own_row(void *context, size_t task, unsigned worker)
 {
     struct following *f = context;
@@ -399,8 +405,8 @@ static size_t next_block(const struct following *f)
     return rows;
 }
 
-/* Tells all ranks (processes) which rows of a block were followed over the budgets, and whether the model's answers to
- * these rows are right at budget 0 (no pair masked). */
+/* Tells all ranks (processes) which rows of a block were followed over the budgets (numbers of masked pairs), and
+ * whether the model's answers to these rows are right with no pair masked. */
 static dkvb_status share_found(struct following *f)
 {
     const dkvb_ranks *ranks = &f->model->codebooks->ranks;
@@ -674,9 +680,9 @@ static dkvb_status check_search(struct following *f, const dkvb_codeset_rows *he
  * Enlarges the found budget (number of masked pairs), at which the answer to the last of n held-out rows turns wrong,
  * so that rows that were not held out turn wrong too. If the fraction of rows that turn wrong only beyond a budget
  * falls exponentially with the budget (number of masked pairs), the last of n rows turns wrong at about ln(n) times a
- * constant. If n rows were held out, the last of 1,000 rows turns wrong at about ln(1000) / ln(n) times the budget at
- * which the last of the n rows does, so the fewer rows were held out, the more a found budget is enlarged. The budget
- * is never enlarged beyond the argument `most`, the number of pairs that masks all pairs.
+ * constant. If n rows were held out, the last of 1,000 rows turns wrong at about ln(1000) / ln(n) times the budget
+ * (number of masked pairs) at which the last of the n rows does, so the fewer rows were held out, the more a found
+ * budget is enlarged. A budget is enlarged at most to the argument `most`, the budget that masks all pairs.
  */
 static uint64_t with_room(const dkvb_budget *found, uint64_t most)
 {
@@ -731,7 +737,8 @@ static dkvb_status search_to_limit(struct following *f, const struct dkvb__run *
     return rc;
 }
 
-/* Returns the largest rank of all pairs, which is the smallest budget that masks every pair that can be masked. */
+/* Returns the largest rank of all key-value pairs, which is the smallest number of pairs to mask that masks every pair
+ * that can be masked. */
 static uint64_t largest_rank(const struct following *f)
 {
     size_t pairs = dkvb__pair_count(f->model);
@@ -744,7 +751,7 @@ static uint64_t largest_rank(const struct following *f)
 }
 
 /* Measures how much accuracy the found budget (number of masked pairs) costs the kept classes, whose rows were not
- * followed over the budgets. */
+ * followed from budget to budget. */
 static dkvb_status ask_kept(const struct following *f, const struct dkvb__budget_limits *o, dkvb_budget *found,
                             const dkvb_run_options *opts)
 {
@@ -805,8 +812,8 @@ dkvb_status dkvb__budget_find(const dkvb_model *model, const uint32_t *rank, con
         if (found.met)
             break;
         if (!f.kept && (reached || round == ROUNDS - 1))
-            /* From here on the answers to rows of kept classes are followed over the budgets too, as losses of kept
-             * classes decide the budget (number of masked pairs). */
+            /* From here on the model's answers to rows of kept classes are followed too as more pairs are masked, since
+             * losses of kept classes decide how many pairs may be masked. */
             f.kept = true;
         else
             round++;

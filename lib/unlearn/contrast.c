@@ -17,7 +17,8 @@ static dkvb_status score(const struct dkvb__choice *choice, uint64_t *scores)
 
     if (!kept)
         rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the counts of %zu pairs", pairs);
-    /* A failure on one rank (process) fails counting on all ranks, as the ranks share the model's selection counts. */
+    /* If counting selections fails on one rank (process), it fails on all ranks, as the ranks share the model's
+     * selection counts. */
     rc = dkvb__model_agree(choice->model, rc);
     if (!rc)
         rc = dkvb__choice_count(choice, DKVB_FORGET, scores);

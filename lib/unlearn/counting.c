@@ -23,7 +23,7 @@ struct counting {
     uint64_t *counts;
 };
 
-/* Counts, in some codebooks, how often rows select each key-value pair. A parallel task that counts selections has
+/* Counts, in some codebooks, how often rows select each key-value pair. Each parallel task counts the selections in
  * codebooks of its own, so that no two tasks write the same count. */
 static void count_codebooks(void *context, size_t task, unsigned worker)
 {
@@ -63,8 +63,8 @@ struct class_counting {
     uint32_t *counts;
 };
 
-/* Counts, in some codebooks, how often the rows of each class select each key-value pair. A parallel task that counts
- * selections has codebooks of its own, so that no two tasks write the same count. */
+/* Counts, in some codebooks, how often the rows of each class select each key-value pair. Each parallel task counts the
+ * selections in codebooks of its own, so that no two tasks write the same count. */
 static void count_class_codebooks(void *context, size_t task, unsigned worker)
 {
     const struct class_counting *s = context;

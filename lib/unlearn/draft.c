@@ -48,8 +48,8 @@ dkvb_status dkvb__draft_new(struct dkvb_model *draft, const dkvb_model *model)
     to->capacity = from->count;
     while (!rc && to->count < from->count) {
         rc = copy_record(&to->records[to->count], &from->records[to->count], &model->mem);
-        /* The journal's number of records already includes the record that is being copied, so that a half-made record
-         * is cleared with the draft. */
+        /* The number of records of the draft's journal already includes the record that is being copied, so that a
+         * half-made record is cleared with the draft of the model. */
         to->count++;
     }
     return rc;

@@ -1,15 +1,15 @@
 /*
- * Measures the effects of nested masks on held-out rows: the masks of ascending budgets. The pairs masked at a larger
- * budget include those masked at a smaller one, so the selected keys of a row change only where one of them is masked.
- * The selected values of a row are summed again only in groups of codebooks where a selected key changed. The sums of
- * values keep the order of decoding (bottleneck/sums.h), so a row's answers are the same as if the row were decoded
- * under each mask alone.
+ * Measures the effects of nested masks on the accuracy of held-out rows; each mask contains the masks of smaller
+ * budgets (numbers of masked pairs). The pairs masked at a larger budget include those masked at a smaller one, so the
+ * selected keys of a row change only where one of them is masked. The selected values of a row are summed again only in
+ * groups of codebooks where a selected key changed. A row's values are summed in the order in which decoding sums them
+ * (bottleneck/sums.h), so the row's answers are the same as if it were decoded under each mask alone.
  *
  * Ranks (processes) that share the model follow each block of rows twice through all budgets (numbers of masked pairs).
- * In the first pass over the rows, each rank sums the values of its own groups of codebooks, whenever the selected keys
- * change. Each rank (process) sends the sums of values that it computed for a row to the rank to which the row belongs.
- * In the second pass over the budgets, the rank (process) to which a row belongs follows the row alone, and takes the
- * sums of values that all ranks sent in the first pass.
+ * In the first pass over the rows, each rank (process) sums the values of its own groups of codebooks, whenever the
+ * selected keys change. Each rank (process) sends the sums of values that it computed for a row to the rank to which
+ * the row belongs. In the second pass over the budgets, the rank (process) to which a row belongs follows the row
+ * alone, and takes the sums of values that all ranks sent in the first pass.
  */
 #include <string.h>
 
@@ -23,8 +23,8 @@
 enum {
     CHUNK = 16, /* number of rows whose answers one parallel task follows while ever more pairs are masked */
     BLOCK_BYTES =
-        /* largest number of bytes of a rank's sums of codebook groups in a block of rows, unless a single row needs
-         * more */
+        /* largest number of bytes of the sums that one rank (process) has of a block of rows, for its groups of
+         * codebooks, unless a single row needs more */
     32 << 20
 };
 
@@ -37,7 +37,8 @@ struct counts {
 /* Memory of one worker: the row whose answers the worker follows over the budgets, and the counts of the rows that it
  * has followed. */
 struct walker {
-    uint16_t *code; /* keys that the followed row selects under the mask of the present budget, [codebooks][top_k] */
+    /* keys that the followed row selects when the present number of pairs is masked, [codebooks][top_k] */
+    uint16_t *code;
     /* number of keys that the followed row selects in each codebook, [codebooks]; fewer than top_k if the row's code
      * has no more */
     uint16_t *filled;
@@ -54,7 +55,7 @@ struct walker {
     struct counts *counts;
     uint64_t *right; /* for each class, the number of right answers at budget 0, before any pair is masked, [classes] */
     uint64_t *exhausted;
-    /* The place to which the next sum of values is written, while this rank (process) sums its own groups of codebooks
+    /* The place to which this rank (process) writes the next sum of values, while it sums its own groups of codebooks
      * for a block of rows. */
     float *to;
     /* For each rank (process), the place in the received data of the next sum of values to read from that rank,
@@ -72,14 +73,16 @@ struct walk {
 
     /* The following members describe a block of rows for which ranks (processes) exchange sums of values; `block` is 0
      * if this rank has the values of all groups of codebooks: */
-    /* marks of the key-value pairs with learned values, on whatever rank (process), [codebooks][keys]; or NULL */
+    /* marks of the key-value pairs whose values have learned something, whichever rank (process) has them,
+     * [codebooks][keys]; or NULL */
     const uint8_t *learned;
     /* True in the first of two passes over the rows, in which this rank (process) sums its own groups of codebooks;
      * false in the second, in which right and wrong answers are counted. */
     bool sums_own;
     /* index of the first row of a block of rows that are followed together, and number of rows in the block */
     size_t first, block;
-    size_t slot; /* largest number of sums that this rank sends for a row, over all its groups of codebooks */
+    /* largest number of sums of values that this rank (process) sends for a row, over all its groups of codebooks */
+    size_t slot;
     /* For each row of a block, the sums of values that this rank (process) computed for its own groups of codebooks,
      * [block][sums][classes], stored without gaps before they are sent. */
     float *own;
@@ -89,16 +92,16 @@ struct walk {
     /* For each rank (process) and each row that belongs to this rank, how many sums of values, one per group of
      * codebooks, the rank sent about the row, [ranks][rows of this rank]. */
     uint32_t *came;
-    /* The sums of groups of codebooks that this rank received from all ranks (processes): ranks ascending, for each
-     * rank rows ascending, for each row in the order of changes of its selected keys. */
+    /* The sums of values that this rank (process) received from all ranks: ranks ascending, for each rank rows
+     * ascending, for each row in the order in which its selected keys change. */
     float *all;
     /* For each rank (process) and each row, the place of the row's first sum of values in the array `all` of received
      * sums, [ranks][rows of this rank]. */
     size_t *starts;
 };
 
-/* Keeps those selected keys of a codebook that are not masked at `budget`, and fills the free places with the next
- * unmasked keys of the row's code. The selected keys of a row stay in the order of the row's code, nearest key
+/* Keeps those selected keys of a codebook that `budget` masked pairs leave unmasked, and fills the free places with the
+ * next unmasked keys of the row's code. The selected keys of a row stay in the order of the row's code, nearest key
  * first. */
 static void refresh_codebook(const struct walk *s, struct walker *w, size_t c, const uint16_t *deep, uint64_t budget)
 {
@@ -124,8 +127,8 @@ static void refresh_codebook(const struct walk *s, struct walker *w, size_t c, c
     w->low[c] = low;
 }
 
-/* Computes the sum of the values that a row selects in a group of codebooks, or takes the sum that another rank has
- * sent. */
+/* Computes the sum of the values that a row selects in a group of codebooks, or takes the sum that another rank
+ * (process) has sent. */
 static void put_sum(const struct walk *s, struct walker *w, size_t group)
 {
     const dkvb_ranks *ranks = &s->model->codebooks->ranks;
@@ -202,8 +205,8 @@ static void begin_row(const struct walk *s, struct walker *w, size_t row, size_t
 }
 
 /* Selects the row's keys again, and sums their values again, in each group of codebooks from `first` to below `end`
- * where a selected key is masked at `budget`. False is returned if no key that the row selects is masked at the budget
- * in any of the groups of codebooks. */
+ * where a selected key is masked at `budget`. False is returned if, in every group of codebooks, the keys that the row
+ * selects stay unmasked at the budget (number of masked pairs). */
 static bool change_row(const struct walk *s, struct walker *w, size_t row, uint64_t budget, size_t first, size_t end)
 {
     const uint16_t *deep = s->held.codes + row * s->held.codebooks * s->held.k;
@@ -348,8 +351,8 @@ static dkvb_status sum_counts(const struct walk *s, unsigned threads)
     return rc ? rc : dkvb__ranks_sum(ranks, s->walkers[0].exhausted, s->count);
 }
 
-/* Follows the model's answers to all held-out rows over all budgets (numbers of masked pairs), block by block, together
- * with the ranks (processes) that share the model. */
+/* Follows the model's answers to all held-out rows over all budgets (numbers of masked pairs), one block of rows after
+ * the other, together with the ranks (processes) that share the model. */
 static dkvb_status walk_over_ranks(struct walk *s, const struct dkvb__run *run)
 {
     const dkvb_allocator *mem = &s->model->mem;

@@ -32,8 +32,8 @@ void dkvb__evidence_drop_salts(dkvb_model *model);
 dkvb_status dkvb__evidence_check(const dkvb_model *model);
 
 /* Finds out whether the journal record at `index` commits to exactly the given rows, in any order. A journal record
- * whose salt is not stored never counts as committing to the given rows. Comparing the rows with the record's
- * commitment may fail with DKVB_ENOMEM. */
+ * whose salt is not stored never counts as committing to the given rows. Checking whether a journal record commits to
+ * the given rows may fail with DKVB_ENOMEM. */
 dkvb_status dkvb__record_names_rows(const dkvb_model *model, size_t index, const uint64_t *rows, size_t n, bool *names);
 
 #endif

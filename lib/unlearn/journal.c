@@ -182,8 +182,8 @@ dkvb_status dkvb_model_forget(dkvb_model *model, const dkvb_mask *mask, const dk
     return DKVB_OK;
 }
 
-/* Finds the journal record of a masking that an undo may take back, or fails with the reason why there is none. A
- * masking can be taken back only if its journal record still has the list of its masked pairs. */
+/* Finds the journal record of a masking that a call to undo may take back, or fails with the reason why there is none.
+ * A masking can be taken back only if its journal record still has the list of its masked pairs. */
 static dkvb_status find_masking(const dkvb_model *model, uint64_t entry, struct dkvb__record **found)
 {
     const struct dkvb__journal *j = &model->journal;

@@ -28,7 +28,7 @@ static inline bool dkvb__journal_masks(const struct dkvb__journal *j, size_t ind
 /* Makes room in the journal for `more` records, so that adding as many records cannot fail. */
 dkvb_status dkvb__journal_reserve(dkvb_model *model, size_t more);
 
-/* Creates a journal entry in two steps. dkvb__journal_prepare() does everything that may fail: it reads the options
+/* A journal entry is created in two steps. dkvb__journal_prepare() does everything that may fail: it reads the options
  * (NULL: the method is the name of the kind, and nothing else is set), makes a record of the given kind with the
  * present time, a salt and a commitment to rows, and reserves room for the record. The model whose journal gets an
  * entry must be mutable (not mapped read-only from a file). After dkvb__journal_prepare() the caller fills in the
@@ -37,17 +37,17 @@ dkvb_status dkvb__journal_prepare(dkvb_model *model, uint32_t kind, const dkvb_f
                                   struct dkvb__record *record);
 
 /* Appends a record to the journal, computes its chain hash from the entry before, and updates the state of earlier
- * entries. A record of an undo ends the journal entry with the same list of pairs; a record of a relearning ends an
- * entry in force. The journal becomes the owner of the appended record's memory, and the caller's copy of the record is
- * erased. Before a record is appended, room for it must have been reserved in the journal. dkvb__journal_append()
- * returns the number of the new journal entry. */
+ * entries. The record of an undo ends the forgetting of the journal entry with the same list of pairs; the record of a
+ * relearning ends the forgetting of an entry in force. The journal becomes the owner of the appended record's memory,
+ * and the caller's copy of the record is erased. Before a record is appended, room for it must have been reserved in
+ * the journal. dkvb__journal_append() returns the number of the new journal entry. */
 uint64_t dkvb__journal_append(dkvb_model *model, struct dkvb__record *record);
 
 /* Adds to a mask the key-value pairs in the list of a journal record. */
 void dkvb__record_add_to(const struct dkvb__record *record, dkvb_mask *mask);
 
-/* Returns DKVB_EFORMAT unless the mask in force is the union of the lists of the journal records, and the evidence of
- * all records is right. */
+/* Returns DKVB_EFORMAT unless the mask in force is the union of the lists of pairs in the journal records, and the
+ * hashes of all records are right. */
 dkvb_status dkvb__journal_check(const dkvb_model *model);
 
 #endif

@@ -25,7 +25,7 @@ static dkvb_status check_share(const char *what, double share)
     return dkvb__fail(DKVB_EINVAL, "forget request: %s is %g, it must be 0 to 1", what, share);
 }
 
-/* Refuses members of a forget request that are out of range for every model. */
+/* Refuses a forget request with a member whose value would be out of range for every model. */
 static dkvb_status check_members(const dkvb_forget_request *q)
 {
     dkvb_status rc = check_share("target", q->target);
@@ -49,7 +49,7 @@ static dkvb_status check_members(const dkvb_forget_request *q)
     return DKVB_OK;
 }
 
-/* Refuses a forget request that contradicts itself for every model. */
+/* Refuses a forget request whose members contradict each other, whatever the model. */
 static dkvb_status check_request(const dkvb_forget_request *q, const dkvb_codeset *set)
 {
     bool exact = q->strength == DKVB_STRENGTH_EXACT;
@@ -285,10 +285,10 @@ static dkvb_status search_sample(struct dkvb__planning *p)
     return rc;
 }
 
-/* Chooses the rows to measure effects on: all held-out rows of the classes asked for or forgotten before, and as many
- * other rows as reasonable time allows; a request without classes is measured on all held-out rows. If a plan of
- * forgetting trains values again, the codes of every held-out row are searched, since the temperature is fitted on all
- * of them. */
+/* Chooses the rows on which effects of a forgetting on accuracies are measured: all held-out rows of the classes asked
+ * for or forgotten before, and as many other rows as reasonable time allows; a request without classes is measured on
+ * all held-out rows. If a plan of forgetting trains values again, the codes of every held-out row are searched, since
+ * the temperature is fitted on all of them. */
 dkvb_status dkvb__plan_take_held_out(struct dkvb__planning *p)
 {
     const struct dkvb__coderows *held = p->set ? &p->set->part[DKVB_PART_HELD_OUT] : NULL;
@@ -354,9 +354,9 @@ static dkvb_status count_pairs(struct dkvb__planning *p)
     return rc;
 }
 
-/* Refuses a plan whose mask changes no answer to any measured row, as nothing would be forgotten. If a mask changes no
- * answer but has pairs, the option `force` records the request all the same: another request may be undone later, and
- * these pairs then stay masked. */
+/* Refuses a plan of forgetting whose mask changes no answer to any measured row, as nothing would be forgotten. If a
+ * mask changes no answer but has pairs, the option `force` records the forget request all the same: if another request
+ * is undone later, these pairs stay masked. */
 static void refuse_nothing(dkvb_plan *plan)
 {
     if (plan->info.pairs == 0 && plan->info.budget_found)
@@ -495,7 +495,7 @@ static dkvb_status sum_of_values(const dkvb_model *model, uint64_t *sum)
     dkvb__checksum_begin(&state);
     rc = dkvb__values_to_first(model, add_values, &state);
     *sum = dkvb__checksum_end(&state);
-    /* The state of the checksum is erased from memory, as it holds the last of the model's values that were added. */
+    /* The state of the checksum is erased from memory, as it holds the last values of the model that were hashed. */
     dkvb__erase(&state, sizeof state);
     return rc ? rc : dkvb__ranks_broadcast(&model->codebooks->ranks, sum, sizeof *sum);
 }

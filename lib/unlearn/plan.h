@@ -14,13 +14,14 @@ struct dkvb__again {
     uint64_t entry;
     uint8_t *classes; /* marks of the classes that the planned forget request names, [classes], such as DKVB_FORGET */
     dkvb_mask *mask;
-    uint64_t *ids; /* ids of the rows of those classes that the request names, [id_count] */
+    uint64_t *ids; /* ids of the rows of those classes that the forget request names, [id_count] */
     size_t id_count;
     double target;
     uint64_t budget;
 };
 
-enum { DKVB__MAX_REFUSAL = 700 }; /* largest number of bytes of the text of a refusal, with the terminating NUL */
+/* largest number of bytes of the text that tells why a plan of forgetting was refused, with the terminating NUL */
+enum { DKVB__MAX_REFUSAL = 700 };
 
 /* A plan of one or several forget requests. The plan of several forget requests has as its parts a plan for each
  * request, in order. */
@@ -53,7 +54,7 @@ struct dkvb_plan {
     /* true if the effects of the planned forgetting on the accuracy of each class (`effects`) were measured */
     bool measured;
     dkvb_mask *mask; /* key-value pairs that the plan masks, if its forgetting strength is `suppress` */
-    bool unknown;    /* true if there was no held-out row by which a budget (number of pairs to mask) could be found */
+    bool unknown;    /* true if no row was held out by which a budget (number of pairs to mask) could be found */
     /* the budget (number of masked pairs) of the planned forgetting, which is stated in the journal entry */
     uint64_t budget;
     /* earlier requests whose classes the planned forgetting forgets once more, [info.again] */
@@ -61,7 +62,9 @@ struct dkvb_plan {
 
     /* The following members of the struct of a plan are used with the forgetting strength `exact` only: */
     uint8_t set_sum[32]; /* fingerprint of the codeset with which the forgetting was planned */
-    uint64_t *lifted;    /* numbers of the journal entries whose masks an exact plan removes, [info.lifted] */
+    /* numbers of the journal entries whose masks are removed when a plan with the forgetting strength `exact` is
+     * applied, [info.lifted] */
+    uint64_t *lifted;
     /* model with newly trained values, if the forgetting strength is `exact`, on the old keys or on new ones; NULL once
      * the plan was applied */
     dkvb_model *after;
@@ -79,11 +82,11 @@ struct dkvb_plan {
 
     /* The following members of the struct of a plan are used only if the plan is one of several that make up a plan of
      * several forget requests: */
-    /* the line of the request in the text of requests, and the number of the request's journal entry */
+    /* line number of the forget request in the text of requests, and number of the request's journal entry */
     uint64_t line, entry;
-    bool already; /* true if the journal entry number `entry` has forgotten the request before */
-    /* names of the rows that the request names, [id_count] strings one after another; NULL if the request does not name
-     * rows by name */
+    bool already; /* true if the journal entry number `entry` has already forgotten what the request names */
+    /* names of the rows that the forget request names, [id_count] strings one after another; NULL if the request does
+     * not name rows by name */
     char *names;
 };
 
@@ -100,8 +103,8 @@ struct dkvb__planning {
     dkvb_codeset_rows held;
     /* labels of the held-out rows on which the effects of a planned forgetting are measured, [held.n] */
     int32_t *sampled;
-    /* The ids of the held-out rows, [held.n], and their codes, if the codeset keeps features of more rows than are
-     * measured. */
+    /* The ids of the held-out rows, [held.n], and their codes, if the codeset keeps features of more held-out rows than
+     * effects are measured on. */
     uint64_t *sampled_ids;
     uint16_t *searched;
     /* codes of the rows by which the pairs to mask are chosen, [n][codebooks][k]; NULL if not available */
@@ -116,10 +119,10 @@ struct dkvb__planning {
     const uint8_t *asked;
 };
 
-/* The functions of plan_guard.c refuse plans. dkvb__plan_refuse() refuses a plan and stores a sentence with the reason.
- * A refused plan keeps the first reason for its refusal, unless the option `force` overrides that reason and the
- * request then turns out to be impossible. The argument `label` is the class that would lose accuracy if the plan of a
- * forgetting were applied. */
+/* The functions of plan_guard.c refuse plans of forgetting. dkvb__plan_refuse() refuses a plan and stores a sentence
+ * with the reason. A refused plan keeps the first reason for its refusal, unless the option `force` overrides that
+ * reason and the request then turns out to be impossible. The argument `label` is the class that would lose accuracy if
+ * the plan of a forgetting were applied. */
 void dkvb__plan_refuse(dkvb_plan *plan, uint32_t why, uint32_t label, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
@@ -145,9 +148,9 @@ dkvb_status dkvb__guard_evidence(struct dkvb__planning *p);
 dkvb_status dkvb__plan_pairs(struct dkvb__planning *p);
 
 /* Finds the smallest budget (number of pairs to mask) that brings the accuracy of the classes marked DKVB_FORGET down
- * to a target, on top of the mask of all pairs planned so far. If a budget was found, the pairs that it masks go to
- * `mask`, which the caller allocated. The losses of accuracy of each class at the budget that the search found go to
- * `effects`, [classes], unless it is NULL. */
+ * to a target, on top of the mask of all pairs planned so far. If a budget (number of masked pairs) was found, the
+ * pairs that it masks go to `mask`, which the caller allocated. The losses of accuracy of each class at the budget that
+ * the search found go to `effects`, [classes], unless it is NULL. */
 dkvb_status dkvb__plan_find_budget(struct dkvb__planning *p, const uint8_t *classes, double target, dkvb_budget *found,
                                    dkvb_mask *mask, dkvb_class_effect *effects);
 
@@ -155,14 +158,14 @@ dkvb_status dkvb__plan_find_budget(struct dkvb__planning *p, const uint8_t *clas
  * dkvb__set_aside() give the mark DKVB_ASIDE to unmarked classes that earlier forgettings, still in force, asked
  * for. */
 dkvb_status dkvb__plan_set_aside(const struct dkvb__planning *p, uint8_t *marks);
-/* Sets classes aside as dkvb__plan_set_aside() does, by the journal of a model; the array `marks` has one mark for each
- * class. */
+/* Sets classes aside (they count neither as kept nor as forgotten) as dkvb__plan_set_aside() does, by the journal of a
+ * model; the array `marks` has one mark for each class. */
 dkvb_status dkvb__set_aside(const dkvb_model *model, uint8_t *marks);
 
 /* Forgets the classes of earlier requests that have a target accuracy once more, if their accuracy rose above the
  * target. A forgotten class can come back when later requests weaken competing classes. dkvb__plan_again() chooses
- * pairs again and again until all requests keep their target accuracies or nothing helps. The array plan->effects then
- * has the effects of the masks of all requests together. */
+ * pairs again and again until all requests keep their target accuracies or nothing helps. After dkvb__plan_again(), the
+ * array plan->effects has the effects on accuracies of the masks of all requests together. */
 dkvb_status dkvb__plan_again(struct dkvb__planning *p);
 
 /* Returns the words that an error message adds to "the codes have no such row", according to whether the row was asked
@@ -177,8 +180,8 @@ dkvb_status dkvb__plan_exact(struct dkvb__planning *p);
  * may have to be changed. */
 bool dkvb__exact_was_applied(const dkvb_plan *plan, const dkvb_model *model);
 
-/* Applies a plan of forgetting with the strength `exact`. If `done` is true, an earlier call has changed the model, and
- * only the codeset has to be changed. */
+/* Applies a plan of forgetting with the strength `exact`. If `done` is true, an earlier call has already written the
+ * forgetting to the model, and only the codeset has to be changed. */
 dkvb_status dkvb__apply_exact(dkvb_plan *plan, dkvb_model *model, dkvb_codeset *set, bool done, uint64_t *entry);
 
 /* The functions of plan_requests.c serve plans of several requests. dkvb__plan_requests() plans several requests for
@@ -202,11 +205,12 @@ void dkvb__plan_finish(struct dkvb__planning *p);
 /* Finds the rows of a codeset that a forget request names, p->rows, and also their ids if the request names classes. */
 dkvb_status dkvb__plan_find_rows(struct dkvb__planning *p);
 
-/* Chooses the held-out rows on which the effects of a plan are measured, p->held. */
+/* Chooses the held-out rows on which the effects of a planned forgetting are measured, p->held. */
 dkvb_status dkvb__plan_take_held_out(struct dkvb__planning *p);
 
-/* True if the option `force` can carry out a refused plan. The option `force` accepts harm to other classes and effects
- * that were not measured, but no impossible request. */
+/* True if the option `force` allows a refused plan of forgetting to be carried out. The option `force` accepts that
+ * other classes lose accuracy and that effects were not measured, but it does not make an impossible request
+ * possible. */
 bool dkvb__plan_can_be_forced(const dkvb_plan *plan);
 
 /* Returns the details of a forget request that the journal entry of the forgetting states. The argument `part` is the
@@ -218,11 +222,11 @@ dkvb_forget_options dkvb__plan_terms(const dkvb_plan *plan, const dkvb_plan *par
 void dkvb__plan_salt(uint8_t salt[32], const uint8_t first[32], const char *what, uint64_t index);
 
 /* Writes the journal entries of a plan of one request with the forgetting strength `suppress`. The number of the
- * journal entry of the request itself, not of a repeated one, is stored in *entry. */
+ * journal entry of the request itself, not of an earlier request that was repeated, is stored in *entry. */
 dkvb_status dkvb__plan_write(const dkvb_plan *plan, struct dkvb_model *draft, uint64_t *entry);
 
-/* Makes sure that a part of the codeset (training or held-out rows) has its codes: they are searched now if the part
- * was loaded as features. */
+/* Makes sure that the training rows or the held-out rows of the codeset have their codes: they are searched now if
+ * these rows were loaded as features. */
 dkvb_status dkvb__plan_need_codes(struct dkvb__planning *p, uint32_t part);
 
 /* Lists the ids of all rows of a codeset whose classes are marked DKVB_FORGET, in new memory. */

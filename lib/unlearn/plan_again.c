@@ -1,4 +1,5 @@
-/* Forgets the classes of earlier requests again if they come back, and measures the effects of all masks together. */
+/* Forgets the classes of earlier requests again if the model predicts them again, and measures the effects on
+ * accuracies of all masks together. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -112,7 +113,8 @@ static bool came_back(const struct dkvb__planning *p, const struct group *group,
     return (double)sum.right_after > group->target * (double)sum.rows;
 }
 
-/* Forgets the classes of an earlier request once more, if more masked pairs keep its limits on accuracy. */
+/* Forgets the classes of an earlier request once more, if a mask of more pairs still keeps the request's limits on
+ * accuracy. */
 static dkvb_status forget_group(struct dkvb__planning *p, struct group *group)
 {
     dkvb_plan *plan = p->plan;

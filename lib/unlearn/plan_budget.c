@@ -20,8 +20,9 @@ static dkvb_request pairs_request(const struct dkvb__planning *p, const uint8_t 
     return request;
 }
 
-/* Finds out whether a mask keeps both limits of the request, and harms no class so much that the guard would refuse the
- * mask. The classes' losses of accuracy under the mask go to `effects`, [classes]. */
+/* Finds out whether a mask keeps both limits of the request (accuracy left on forgotten classes, accuracy lost on
+ * others), and harms no class so much that the plan would be refused. The losses of accuracy that the mask causes in
+ * each class go to `effects`, [classes]. */
 static dkvb_status keeps_limits(struct dkvb__planning *p, const uint8_t *classes, double target, const dkvb_mask *mask,
                                 dkvb_class_effect *effects, bool *keeps)
 {

@@ -1,12 +1,12 @@
 /*
  * With the forgetting strength `exact`, the values are trained again from a codeset without the rows to be forgotten.
- * If keys were placed on the rows to be forgotten too, they can be placed again without these rows; every row is then
- * searched again.
+ * If keys were placed on the rows to be forgotten too, keys can be placed again without these rows; every row's nearest
+ * keys are then searched again.
  *
  * A model and its codeset are stored in two files, and the model is saved first. A codeset that still has the forgotten
  * rows although the model was saved without them is recognised by the journal, which commits to the rows, and by the
- * fingerprint of the training. Repeating an exact forget request, after the model was saved and the codeset was not,
- * only changes the codeset.
+ * fingerprint of the training. If a forget request with the strength `exact` is repeated after the model was saved and
+ * the codeset was not, only the codeset is changed.
  */
 #include <string.h>
 
@@ -30,8 +30,9 @@ static bool names_request(const dkvb_plan *plan, const dkvb_model *model, uint64
     return plan->part_count == 0 && dkvb_journal_names_rows(model, entry, plan->ids, plan->id_count);
 }
 
-/* Removes from the mask the pairs of earlier forgettings of exactly the same rows, as masked pairs would only be a
- * trace of these rows. The mask that stays in force after such pairs were removed is stored in p->view.mask. */
+/* Removes from the mask the pairs of earlier forgettings of exactly the rows that are now removed from training, as
+ * masked pairs would only be a trace of these rows. The mask that stays in force, without the pairs of earlier
+ * forgettings of the same rows, is stored in p->view.mask. */
 static dkvb_status lift_earlier(struct dkvb__planning *p)
 {
     const struct dkvb__journal *j = &p->model->journal;
@@ -53,8 +54,8 @@ static dkvb_status lift_earlier(struct dkvb__planning *p)
     return DKVB_OK;
 }
 
-/* True if the journal has an exact forgetting (replay) that left out exactly the given rows, with the given handling of
- * the keys. */
+/* True if the journal has a replay (a training without some rows) that left out exactly the given rows, with the given
+ * handling of the keys. */
 static bool names_replay(const dkvb_model *model, uint32_t keys, const uint64_t *ids, size_t count)
 {
     for (uint64_t i = model->journal.count; i-- > 0;) {
@@ -69,7 +70,7 @@ static bool names_replay(const dkvb_model *model, uint32_t keys, const uint64_t 
 }
 
 /* True if the journal says that the model was already trained without the rows that the plan is to forget. Whether the
- * model was trained without the rows is read from the journal only, not from the model's values. */
+ * model was trained without the forgotten rows is read from the journal only, not from the model's values. */
 static bool was_done(const dkvb_plan *plan, const dkvb_model *model)
 {
     uint32_t keys = plan->info.keys;
@@ -89,7 +90,8 @@ bool dkvb__exact_was_applied(const dkvb_plan *plan, const dkvb_model *model)
            was_done(plan, model);
 }
 
-/* Computes a fingerprint of a codeset from its rows, their classes and sessions, and the removed rows. */
+/* Computes a fingerprint of a codeset from its rows, the classes and training sessions of the rows, and the list of
+ * removed rows. */
 static void codeset_sum(uint8_t sum[32], const dkvb_codeset *set)
 {
     struct dkvb__piece pieces[2 + 3 * DKVB__PARTS] = {{set->birth, sizeof set->birth}};
@@ -106,8 +108,9 @@ static void codeset_sum(uint8_t sum[32], const dkvb_codeset *set)
     dkvb__sha256(sum, pieces, count);
 }
 
-/* Fits the temperature of an exact plan again, since it depends on the held-out rows, some of which may be removed.
- * While the temperature is fitted, removed rows that the codeset still has get no label. */
+/* Fits the temperature again when a plan with the forgetting strength `exact` is made, since the temperature depends on
+ * the held-out rows, some of which may be removed. While the temperature is fitted, removed rows that the codeset still
+ * has get no label. */
 static dkvb_status fit_temperature(dkvb_plan *plan, dkvb_codeset *set)
 {
     struct dkvb__coderows *held = &set->part[DKVB_PART_HELD_OUT];
@@ -178,7 +181,7 @@ static dkvb_status replay(struct dkvb__planning *p)
     return rc ? rc : dkvb__guard_effects(p);
 }
 
-/* The training rows that remain after a forgetting with new keys, in the order of the features. */
+/* The training rows that remain after a forgetting that places keys again, in the order of the features. */
 struct left {
     struct dkvb__rows rows; /* features of the training rows that are not forgotten */
     size_t *index;          /* The numbers, among all rows with features, of the rows that are not forgotten, [n]. */
@@ -409,7 +412,7 @@ static dkvb_status make_model(struct dkvb__planning *p, const dkvb_keyinit_optio
 }
 
 /* Measures how much accuracy each class loses by new keys and values, on the held-out rows that are not forgotten. The
- * classes of the forgotten rows are meant to lose accuracy, so their loss refuses no plan. */
+ * classes of the forgotten rows are meant to lose accuracy, so a plan is never refused for their losses. */
 static dkvb_status compare_placed(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
@@ -553,8 +556,9 @@ static dkvb_status check_set(const dkvb_plan *plan, const dkvb_codeset *set, boo
     return dkvb__fail(DKVB_EMISMATCH, "the codes are not what they were when this was planned: plan again");
 }
 
-/* Checks that the values that a planned forgetting has trained anew fit the model whose values they replace. A plan
- * made by this process always passes the check of its values, whereas a plan read from a file may hold anything. */
+/* Checks that the values that a planned forgetting has trained anew fit the model whose values they replace. The check
+ * of newly trained values always passes if this process made the plan, whereas a plan read from a file may hold
+ * anything. */
 static dkvb_status check_values(const dkvb_plan *plan, const dkvb_model *model)
 {
     const dkvb_model *after = plan->after;
@@ -571,8 +575,8 @@ static dkvb_status check_values(const dkvb_plan *plan, const dkvb_model *model)
     return DKVB_OK;
 }
 
-/* Writes the journal entries of an exact plan: earlier maskings of the same rows are undone, and each forget request
- * gets an entry. */
+/* Writes the journal entries of a plan with the forgetting strength `exact`: earlier maskings of the same rows are
+ * undone, and each forget request gets an entry. */
 static dkvb_status write_entries(const dkvb_plan *plan, struct dkvb_model *draft, uint64_t *first)
 {
     dkvb_status rc = DKVB_OK;

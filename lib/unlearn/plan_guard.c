@@ -8,10 +8,10 @@
 #include "unlearn/journal.h"
 #include "unlearn/plan.h"
 
-/* The limits beyond which rows of another class, mixed into the rows to be forgotten, make the guard refuse the
- * request. Rows of another class among those to be forgotten matter if there are at least 25 of them, if they make up
- * at least 2 % of the request, and if forgetting them would certainly cost their class accuracy. The limits of 25 rows
- * and 2 % were chosen on requests with slipped-in rows and on honest requests (docs/unlearning.md). */
+/* If rows of another class, mixed into the rows to be forgotten, are more than these limits, the request is refused.
+ * Rows of another class among those to be forgotten matter if there are at least 25 of them, if they make up at least 2
+ * % of the request, and if forgetting them would certainly cost their class accuracy. The limits of 25 rows and 2 %
+ * were chosen on requests with slipped-in rows and on honest requests (docs/unlearning.md). */
 static const double share_that_matters = 0.02;
 enum { ROWS_THAT_MATTER = 25 };
 
@@ -20,8 +20,8 @@ void dkvb__plan_refuse(dkvb_plan *plan, uint32_t why, uint32_t label, const char
     bool impossible = why == DKVB_REFUSED_TARGET || (why == DKVB_REFUSED_NOTHING && plan->info.pairs == 0);
     va_list arguments;
 
-    /* The option `force` overrides the refusal for too few rows to measure on; if the request then turns out to be
-     * impossible, that reason for a refusal replaces the first one. */
+    /* The option `force` overrides the refusal of a request for which too few rows were measured; if the request then
+     * turns out to be impossible, that reason for a refusal replaces the first one. */
     if (plan->info.refused && !(plan->info.refused == DKVB_REFUSED_ROWS && plan->request.force && impossible))
         return;
     plan->info.refused = why;
@@ -81,10 +81,10 @@ static uint32_t largest(const uint64_t *rows, uint32_t classes)
     return best;
 }
 
-/* Gives the mark DKVB_KEEP to the classes whose losses of accuracy may make the plan of a forgetting be refused. No
- * losses are counted for a class that the request asks for (if the request names no class, the class with most of its
- * rows) and for classes that requests in force have already forgotten. The array `marks`, [classes], gets a mark for
- * each class: DKVB_KEEP if the plan of a forgetting may be refused because the class loses accuracy. */
+/* Gives the mark DKVB_KEEP to the classes whose losses of accuracy may make the plan of a forgetting be refused. Losses
+ * of accuracy do not count for a class that the request asks for (if the request names no class, the class with most of
+ * its rows) and for classes that requests in force have already forgotten. The array `marks`, [classes], gets a mark
+ * for each class: DKVB_KEEP if the plan of a forgetting may be refused because the class loses accuracy. */
 static dkvb_status mark_others(const struct dkvb__planning *p, uint8_t *marks)
 {
     const dkvb_plan *plan = p->plan;
@@ -140,8 +140,8 @@ dkvb_status dkvb__guard_effects(struct dkvb__planning *p)
     for (uint32_t l = 0; l < plan->classes; l++)
         if (marks[l] == DKVB_KEEP)
             dkvb__effect_add(&others, &plan->effects[l]);
-    /* One or two held-out rows of a class prove no loss of that class, but the rows of all classes together may: if the
-     * classes together lose more than the limit, at least one of them does. */
+    /* One or two held-out rows of a class prove no loss of accuracy of that class, but the rows of all classes together
+     * may: if the classes together lose more than the limit, at least one of them does. */
     if (others.low > limit)
         dkvb__plan_refuse(plan, DKVB_REFUSED_CLASS, loses_most(marks, plan->effects, plan->classes, all_losses),
                           "the classes that nobody asked for would lose %.4f of their accuracy together (95 %%: %.4f "
@@ -153,7 +153,8 @@ end:
     return rc;
 }
 
-/* Refuses the plan with "class 3 cat would lose …", for a class that many requests together cost too much accuracy. */
+/* Refuses a plan of forgetting with the message "class 3 cat would lose …", for a class that many requests together
+ * cost too much accuracy. */
 static void refuse_sum(struct dkvb__planning *p, uint32_t label, const dkvb_class_effect *sum, bool beyond)
 {
     const dkvb_plan *plan = p->plan;
@@ -169,8 +170,9 @@ static void refuse_sum(struct dkvb__planning *p, uint32_t label, const dkvb_clas
                       plan->effects[label].loss, plan->request.max_class_loss);
 }
 
-/* Adds to `mask` the pairs masked by requests that name classes or were forced. Masks of requests that name classes or
- * were forced do not count in the sum of a class's losses, since the user has accepted the losses they cause. */
+/* Adds to `mask` the pairs masked by those forget requests that name classes or were forced. Masks of requests that
+ * name classes or were forced do not count in the sum of a class's losses, since the user has accepted the losses they
+ * cause. */
 static dkvb_status add_answered_for(const dkvb_model *model, dkvb_mask *mask)
 {
     dkvb_status rc = DKVB_OK;
@@ -186,9 +188,9 @@ static dkvb_status add_answered_for(const dkvb_model *model, dkvb_mask *mask)
 }
 
 /* Adds to `mask` the pairs masked by requests that cost the class `label` more accuracy than one request may; such
- * requests do not count in the sum of that class's losses. A request that costs a class more than the limit was mostly
- * for rows of that class, as a request for other rows would have been refused. The argument `scratch`, [classes], is
- * scratch space; *any becomes true if any earlier request cost the class `label` more than the limit. */
+ * requests do not count in the sum of that class's losses. An earlier request that cost a class more accuracy than the
+ * limit was mostly for rows of that class, as a request for other rows would have been refused. The argument `scratch`,
+ * [classes], is scratch space; *any becomes true if any earlier request cost the class `label` more than the limit. */
 static dkvb_status add_allowed(const dkvb_model *model, uint32_t label, dkvb_mask *mask, dkvb_class_effect *scratch,
                                bool *any)
 {
@@ -249,7 +251,7 @@ static dkvb_status measure_beyond(const struct dkvb__planning *p, uint32_t label
  * accuracy under all masks is compared with the accuracy under the masks of requests that name classes or were forced.
  * The guard against too large losses of other classes treats the mask of a journal entry in force that names no class
  * like the mask of a request for rows. Purged pairs are left out when the accuracies under different masks are
- * compared, as their values are erased; only the journal has their cost.
+ * compared, as their values are erased; how much accuracy they cost is known from the journal only.
  */
 dkvb_status dkvb__guard_sum(struct dkvb__planning *p)
 {
@@ -274,7 +276,7 @@ dkvb_status dkvb__guard_sum(struct dkvb__planning *p)
         rc = mark_others(p, marks);
     for (uint32_t l = 0; !rc && l < plan->classes; l++)
         /* A class forgotten earlier is set aside (counts neither as kept nor as forgotten) if the planned forgetting
-         * does not cost the class any accuracy. */
+         * does not cost this class any accuracy. */
         if (!(plan->effects[l].loss > 0.0))
             marks[l] = DKVB_ASIDE;
     if (!rc)
@@ -303,8 +305,8 @@ dkvb_status dkvb__guard_sum(struct dkvb__planning *p)
     return rc;
 }
 
-/* Collects every pair that the rows to be forgotten select: only those rows of the class `label`, or all of them if
- * `label` is -1. */
+/* Collects every pair that is selected by rows to be forgotten: only by those of the class `label`, or by all of them
+ * if `label` is -1. */
 static dkvb_status every_pair(struct dkvb__planning *p, int32_t label, dkvb_mask **mask)
 {
     dkvb_request request = DKVB_REQUEST_INIT;
@@ -360,8 +362,8 @@ dkvb_status dkvb__guard_mixture(struct dkvb__planning *p)
         rc = dkvb__fail(DKVB_ENOMEM, "out of memory for %u classes", plan->classes);
     rc = dkvb__model_agree(p->model, rc);
     main_class = rc ? 0 : largest(requested, plan->classes);
-    /* The check of a request for rows of other classes ends if none of its rows has a label, as rows without a label
-     * belong to no class. */
+    /* The check whether a request contains rows of other classes ends if none of its rows has a label, as rows without
+     * a label belong to no class. */
     if (!rc && requested[main_class] == 0)
         goto end;
     if (!rc)
@@ -392,7 +394,7 @@ dkvb_status dkvb__guard_evidence(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
     uint64_t rows = 0, right = 0;
-    /* The first class to be forgotten that has no held-out row to show a loss of accuracy. */
+    /* The lowest class to be forgotten that has no held-out row on which a loss of accuracy could show. */
     uint32_t silent = plan->classes;
     char text[300];
     dkvb_status rc;

@@ -2,10 +2,10 @@
  * Plans several requests as one plan, which is applied as a whole or not at all (include/dkvb/plan.h).
  *
  * With the forgetting strength `suppress`, a plan of several requests has a plan for each request, made on a draft of
- * the model in which the requests before are applied. Budgets and the classes that come back are found as if the
- * requests came one by one, and the journal entry of each request can be undone separately. With the forgetting
- * strength `exact`, the plan of each request only tells which rows the request names; the values are trained once,
- * without the rows of all requests.
+ * the model in which the requests before are applied. The budget (number of masked pairs) of each request, and the
+ * classes that come back, are found as if the requests came one by one, and the journal entry of each request can be
+ * undone separately. With the forgetting strength `exact`, the plan of each request only tells which rows the request
+ * names; the values are trained once, without the rows of all requests.
  */
 #include <stdio.h>
 #include <string.h>
@@ -28,7 +28,8 @@ struct reading {
     uint64_t *named_by;
 };
 
-/* Fails with an error message about one line of the text of requests: the line's number, then the library's message. */
+/* Fails with an error message about one line of the text of requests: first the line's number, then the message of the
+ * library function that failed. */
 static dkvb_status fail_at(uint64_t line, dkvb_status rc)
 {
     char said[400];
@@ -141,7 +142,7 @@ static dkvb_status take_ids(dkvb_plan *part, char *list)
             return dkvb__fail(
                 DKVB_EINVAL, "'%.40s' found, an id must be a number from 0 to 2^64 - 1, and a comma stands between two",
                 at);
-        /* In a list of row ids, the next id begins after a comma; without a comma the list has ended. */
+        /* In a list of row ids, a comma is followed by the next id; without a comma the list has ended. */
         at = *end == ',' ? skip_blanks(end + 1) : end;
     }
     return DKVB_OK;
@@ -231,8 +232,8 @@ static dkvb_status add_part(struct reading *r, uint64_t line, dkvb_plan **part)
     (*part)->line = line;
     (*part)->salted = q->salt != NULL;
     if (q->salt && plan->part_count == 0)
-        /* The first of several requests uses the given salt, so that a single request gives the same bytes whether it
-         * is planned alone or as a text of requests. */
+        /* In a text of requests, the first request uses the given salt, so that a single request gives the same bytes
+         * whether it is planned alone or as a text. */
         memcpy((*part)->salt, q->salt, sizeof(*part)->salt);
     else if (q->salt)
         dkvb__plan_salt((*part)->salt, q->salt, "dkvb request", plan->part_count);
@@ -240,7 +241,7 @@ static dkvb_status add_part(struct reading *r, uint64_t line, dkvb_plan **part)
     return DKVB_OK;
 }
 
-/* Reads one line (one forget request) of the text of requests, without its end. */
+/* Reads one line (one forget request) of the text of requests; the line comes without its line end. */
 static dkvb_status take_line(struct reading *r, char *line, uint64_t number)
 {
     char *reason = strchr(line, '\t'), *list;
@@ -399,8 +400,9 @@ static dkvb_status removed_before(struct dkvb__planning *p, const dkvb_plan *par
     return rc;
 }
 
-/* Finds the requests of a plan that the model has carried out before, by the journal. If a request deletes rows and the
- * codeset still has these rows, the request is not finished: the model was saved, but saving the codeset failed. */
+/* Finds those requests of a plan of forgetting that the journal shows to have been carried out before. If a request
+ * deletes rows and the codeset still has these rows, the request is not finished: the model was saved, but saving the
+ * codeset failed. */
 static dkvb_status find_forgotten(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
@@ -429,7 +431,8 @@ static dkvb_status find_forgotten(struct dkvb__planning *p)
     return rc;
 }
 
-/* Refuses a whole plan of several requests if one of the requests is refused, for the same reason. */
+/* If one of the requests that are planned together is refused, the whole plan is refused for the reason of that
+ * request. */
 static void refuse_with(dkvb_plan *plan, const dkvb_plan *part)
 {
     plan->info.refused = part->info.refused;
@@ -515,7 +518,7 @@ static dkvb_status find_asked(const struct dkvb__planning *p, uint8_t **asked)
     return DKVB_OK;
 }
 
-/* Applies the limits on losses of accuracy to all requests of a plan together. */
+/* Applies the limits on each class's losses of accuracy to all requests of a plan together. */
 static dkvb_status guard_together(struct dkvb__planning *p, bool found)
 {
     dkvb_plan *plan = p->plan;
@@ -534,7 +537,8 @@ static dkvb_status guard_together(struct dkvb__planning *p, bool found)
     return rc;
 }
 
-/* Measures the effects of all requests of a plan together, on a draft of the model in which all of them are applied. */
+/* Measures the effects on accuracies of all requests of a plan together, on a draft (copy) of the model in which all of
+ * them are applied. */
 static dkvb_status measure_together(struct dkvb__planning *p, const struct dkvb_model *draft)
 {
     dkvb_plan *plan = p->plan;
@@ -573,7 +577,7 @@ static dkvb_status check_rows(const dkvb_codeset *set, const dkvb_plan *part)
     return DKVB_OK;
 }
 
-/* Plans one of several requests on the draft of the model, and writes the journal entries of the request to the
+/* Plans one of several requests on a draft (copy) of the model, and writes the journal entries of the request to the
  * draft. */
 static dkvb_status plan_part(struct dkvb__planning *p, dkvb_plan **part, struct dkvb_model *draft)
 {
@@ -789,8 +793,8 @@ dkvb_status dkvb__plan_requests(dkvb_plan **out, dkvb_model *model, dkvb_codeset
     plan->info.can_be_forced = dkvb__plan_can_be_forced(plan);
     plan->info.forced = plan->info.forced || (q->force && plan->info.can_be_forced);
     dkvb__plan_finish(&p);
-    /* Each part of a plan of several requests is released in the same way as the whole plan, as it points to the arrays
-     * of its request. */
+    /* The plan of each single request points to the arrays of its request, so it is released in the same way as the
+     * whole plan of several requests. */
     for (size_t i = 0; i < plan->part_count; i++) {
         struct dkvb__planning of_part = {.plan = plan->parts[i], .model = model};
 

@@ -42,8 +42,8 @@ dkvb_status dkvb__relearn_check(const dkvb_model *model, const int32_t *labels, 
     dkvb__relearn_note(scratch, labels, n);
     for (size_t i = 0; i < j->count; i++)
         if (dkvb__record_in_force(&j->records[i]) && dkvb__terms_find_class(&j->records[i], scratch, &label)) {
-            /* The marks of classes that were taught again are cleared after a failure, so that the caller does not take
-             * these classes for taught. */
+            /* If the call fails, the marks of classes that were taught again are cleared, so that the caller does not
+             * take these classes for taught. */
             memset(scratch, 0, model->classes);
             return refuse(model, labels, label, i);
         }
@@ -120,7 +120,7 @@ dkvb_status dkvb__relearn_prepare(dkvb_model *model, const uint8_t *taught, cons
         rc = r->made && marks ? dkvb__journal_reserve(model, over)
                               : dkvb__fail(DKVB_ENOMEM, "out of memory for %zu journal entries", over);
     }
-    /* Either all ranks (processes) make the journal records of a relearning, or none does. */
+    /* If making the journal records of a relearning fails on one rank (process), no rank keeps them. */
     rc = dkvb__model_agree(model, rc);
     for (uint8_t by = OVER_BY_CLASS; over > 0 && by <= OVER_BY_ROWS; by++)
         for (size_t i = 0; !rc && i < j->count; i++) {
@@ -141,7 +141,7 @@ void dkvb__relearn_append(dkvb_model *model, struct dkvb__relearning *r)
 {
     for (size_t i = 0; i < r->count; i++)
         dkvb__journal_append(model, &r->made[i]);
-    r->count = 0; /* The list of new journal records of a relearning is emptied, as the journal owns the records now. */
+    r->count = 0; /* The list of new journal records of a relearning is emptied, as they now belong to the journal. */
     dkvb__relearn_drop(model, r);
 }
 

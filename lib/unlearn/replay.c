@@ -101,9 +101,9 @@ static uint64_t rows_of_sessions(const struct work *w, const uint8_t *gone)
 }
 
 /*
- * Checks that the codeset has every row that the model was trained on; a missing row would be lost silently. A model
- * that was already trained without the rows to be left out is accepted: its codeset still has the rows if writing the
- * codeset failed after the model was saved.
+ * Checks that the codeset has every row that the model was trained on; a missing row would be lost silently. A replay
+ * (a training without some rows) accepts a model that was already trained without these rows: the codeset still has
+ * them if writing it failed after the model was saved.
  */
 static dkvb_status check_origin(struct work *w, const dkvb_model *model)
 {
@@ -158,8 +158,8 @@ static dkvb_status shape_as(dkvb_model *model, uint32_t classes, uint32_t values
     return rc ? rc : dkvb_model_set_values(model, NULL, values_dtype);
 }
 
-/* Trains the sessions recorded in the codeset one after another, as dkvb_model_train() did originally. Between two
- * training sessions, values are rounded and classes are added as in the original training. */
+/* Trains the sessions recorded in the codeset one after another, as dkvb_model_train() did originally. In a replay, as
+ * in the original training, values are rounded and classes are added between two training sessions. */
 static dkvb_status train(const struct work *w, dkvb_model *after, bool in_place, const dkvb_run_options *run)
 {
     const uint16_t *codes = w->live_codes ? w->live_codes : w->rows->codes;
@@ -216,8 +216,8 @@ static dkvb_status make(struct dkvb__replay *r, struct work *w, bool in_place, c
         rc = count(w, r->after);
     if (rc)
         return rc;
-    /* The fingerprint of the training is computed from the original codes, since the replay trained on codes without
-     * purged pairs. */
+    /* The fingerprint of the training is computed from the codes before purged pairs were taken out of them, while the
+     * values are trained on the codes without purged pairs. */
     memcpy(r->after->trained, w->trained, sizeof w->trained);
     r->after->temperature = model->temperature;
     r->after->power = model->power;
@@ -232,8 +232,8 @@ static void work_free(struct work *w)
     dkvb__free_erased(w->mem, w->live_codes);
 }
 
-/* Checks all conditions of a replay (a training without some rows) before the training. The caller frees the memory for
- * a replay by work_free(), even after a failure. */
+/* Checks all conditions of a replay (a training without some rows) before the training begins. If preparing a replay (a
+ * training without some rows) fails or ends, the caller frees its memory by work_free(). */
 static dkvb_status work_new(struct work *w, const dkvb_model *model, const dkvb_codeset *set, const uint64_t *without,
                             size_t n, const dkvb_run_options *run)
 {
@@ -311,7 +311,7 @@ void dkvb__values_replace(dkvb_model *model, dkvb_model *after)
         model->counts = after->counts;
         after->counts = NULL;
     }
-    /* The temperature and its power are copied from the original model, as the caller may have set them after the
+    /* The temperature and its power are copied from the original model, as the caller may have set new ones since the
      * replay was made. */
     after->temperature = model->temperature;
     after->power = model->power;

@@ -1,15 +1,16 @@
 /* Finds the key-value pairs with the largest scores, without sorting all pairs. */
 #include "unlearn/choose.h"
 
-/* Sizes of the histogram of selection counts; all counts of LARGE or more share a bin. Several histogram tables are
- * used in turn: neighbouring pairs often have the same selection count, and adding to a number that was just written
- * would wait for the write. */
+/* Sizes of the histogram of selection counts; all counts of LARGE or more fall into the last bin. Several histogram
+ * tables are used in turn: neighbouring pairs often have the same selection count, and adding to a number that was just
+ * written would wait for the write. */
 enum { LARGE = 1023, TABLES = 4 };
 
 /*
  * Finds the largest number t such that at least `wanted` pairs have a selection count of at least t; 0 if fewer pairs
  * were selected at all. The number of pairs whose selection count is above the found number t is stored in *above.
- * False is returned if the largest such number t would be LARGE or more, outside the histogram of selection counts.
+ * False is returned if the largest number t with at least `wanted` counts of at least t is LARGE or more, outside the
+ * histogram of selection counts.
  */
 static bool small_threshold(const uint64_t *counts, size_t n, uint64_t wanted, uint64_t *limit, uint64_t *above)
 {
@@ -65,8 +66,8 @@ static uint64_t lowest_bits(uint64_t word, uint64_t count)
     return word ^ rest;
 }
 
-/* Sets the bits of up to 64 key-value pairs in a word of the mask: of all pairs with selection counts above the limit,
- * and of the first `*left` pairs with counts equal to the limit. */
+/* Sets the bits of up to 64 key-value pairs in a word of the mask: of all pairs whose selection count is above the
+ * limit, and of the first `*left` pairs whose count equals the limit. */
 static void take_word(uint64_t *word, const uint64_t *counts, size_t n, uint64_t limit, uint64_t *left)
 {
     uint64_t above = 0, at = 0, size;

@@ -1,8 +1,8 @@
 /*
  * Measures how far apart the codes of classes lie, from counts of the key-value pairs that the rows of each class
- * select. Sources of the measures are Jaccard 1912 (The distribution of the flora in the alpine zone, New Phytologist
- * 11), Ruzicka 1958 (Anwendung mathematisch-statistischer Methoden in der Geobotanik, Biologia Bratislava 13) and
- * Rousseeuw 1987 (Silhouettes, Journal of Computational and Applied Mathematics 20).
+ * select. The measures of how codes overlap and separate come from Jaccard 1912 (The distribution of the flora in the
+ * alpine zone, New Phytologist 11), Ruzicka 1958 (Anwendung mathematisch-statistischer Methoden in der Geobotanik,
+ * Biologia Bratislava 13) and Rousseeuw 1987 (Silhouettes, Journal of Computational and Applied Mathematics 20).
  */
 #include "unlearn/separation.h"
 
@@ -103,8 +103,8 @@ struct counting {
     uint32_t *counts;
 };
 
-/* Counts, in some codebooks, how often the rows of each class select each key-value pair. A parallel task that counts
- * selections has codebooks of its own, so that no two tasks write the same count. */
+/* Counts, in some codebooks, how often the rows of each class select each key-value pair. Each parallel task counts the
+ * selections in codebooks of its own, so that no two tasks write the same count. */
 static void count_codebooks(void *context, size_t task, unsigned worker)
 {
     const struct counting *s = context;
@@ -268,9 +268,9 @@ static uint64_t common_with(const struct measuring *s, const uint16_t *code, siz
  * Returns the mean distance of a row to `rows` other rows, a distance being the fraction of selected pairs not in
  * common. The distance of a row to row j is 1 - |pairs in common| / (C k), as each row selects k keys in each of C
  * codebooks. Summed over rows j, the pairs that a row has in common with them are the sum of counts[p] over the pairs p
- * that the row selects, so the mean distance is 1 - sum_p counts[p] / (C k rows). In its own class a row must not count
- * itself: one is subtracted from the number of rows of the class, and from each counts[p] of a pair p that the row
- * selects.
+ * that the row selects, where counts[p] is how many of the rows select p; so the mean distance is 1 - sum_p counts[p] /
+ * (C k rows). A row must not count itself when its silhouette is computed, so in its own class one is subtracted from
+ * the number of rows and from the count of each pair that the row selects.
  */
 static double mean_distance(const struct measuring *s, uint64_t common, uint64_t rows)
 {
@@ -317,7 +317,8 @@ dkvb_status dkvb__separation_silhouettes(const dkvb_separation_rows *in, const u
 
 /* The result of dkvb_separation_measure(), with the memory that the members of the public result point to. */
 struct separation {
-    /* The public result is the first member of the struct, so a pointer to it is a pointer to the whole struct. */
+    /* The public result of dkvb_separation_measure() is the first member of the struct, so a pointer to it is a pointer
+     * to the whole struct. */
     dkvb_separation found;
     dkvb_allocator mem;
     size_t pairs; /* number of key-value pairs of the codebooks: C codebooks times K keys */

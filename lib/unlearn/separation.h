@@ -9,8 +9,8 @@
  * classes. */
 
 /* Counts the rows of each class, `rows`, uint64_t[classes], and how often the rows of each class select each pair,
- * `counts`, uint32_t[classes][codebooks][keys]. Counting fails with DKVB_EINVAL if a class has more rows than the
- * selection counts have room for; then nothing is counted. */
+ * `counts`, uint32_t[classes][codebooks][keys]. If a class has more rows than the selection counts have room for,
+ * counting fails with DKVB_EINVAL, and nothing is counted. */
 dkvb_status dkvb__separation_count(const dkvb_separation_rows *in, uint32_t *counts, uint64_t *rows,
                                    const struct dkvb__run *run);
 

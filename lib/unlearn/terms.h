@@ -16,8 +16,8 @@ enum { DKVB__TERMS_SIZE = 88 };
  * record gets no terms if the options have none. */
 dkvb_status dkvb__terms_take(struct dkvb__record *record, const dkvb_model *model, const dkvb_forget_options *o);
 
-/* Returns the number of bytes that the terms of a journal entry (its forget request) take, computed from the counts in
- * their fixed part at `fixed`. */
+/* Returns the number of bytes of the terms of a journal entry (its forget request); the counts that determine the
+ * number are in the fixed part at `fixed`. */
 size_t dkvb__terms_size(const unsigned char *fixed);
 
 /* Returns what is wrong with the stored terms (forget request) of the journal entry at `index`, or NULL if nothing is.
@@ -25,7 +25,7 @@ size_t dkvb__terms_size(const unsigned char *fixed);
 const char *dkvb__terms_fault(const dkvb_model *model, size_t index);
 
 /* Finds, among the classes marked with 1 in `marks`, [classes], one that the forget request of a journal record asked
- * for. False is returned if the forget request of the record asked for no marked class. */
+ * for. False is returned if the forget request of the journal record asked for none of the marked classes. */
 bool dkvb__terms_find_class(const struct dkvb__record *record, const uint8_t *marks, uint32_t *label);
 
 /* Copies the terms of a journal record (what its forget request asked for) to the members of a public journal entry. */
