@@ -438,7 +438,8 @@ static dkvb_status measure_relearning(struct dkvb__audit *a, const struct dkvb__
 static dkvb_status measure_mask(struct dkvb__audit *a, const struct dkvb__subject *s)
 {
     double **rows = a->rows[s->who];
-    /* true if there are enough test rows of other classes to compare with test rows of the forgotten rows' classes */
+    /* true if there are test rows enough of other classes than those of the forgotten rows, so that answers to the two
+     * kinds of test rows can be compared */
     bool of_class = a->tests - a->class_tests >= 2;
     dkvb_status rc = dkvb__audit_make_rows(a, s->who, DKVB_AUDIT_MASK_MEMBERS);
 
@@ -522,7 +523,8 @@ static const struct dkvb__coded *coded_or_first(const struct dkvb__audit *a, con
     return coded->all ? coded : &a->first;
 }
 
-/* True if the logit columns of the forgotten classes can be left out, so that at least two columns remain. */
+/* True if the logit columns of the forgotten classes can be left out of a model's answers, because at least two other
+ * columns remain. */
 static bool can_drop(const struct dkvb__audit *a)
 {
     return a->before && a->by_class && a->report->seen.class_count + 2 <= a->classes;

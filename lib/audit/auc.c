@@ -2,10 +2,10 @@
  * The AUC measures how well scores separate members of the training set from non-members (`others`). The variance of an
  * AUC is that of DeLong, DeLong and Clarke-Pearson 1988, computed from midranks as in Sun and Xu 2014: with a row's
  * midrank among all rows, `all`, and its midrank among rows of its kind, `own`, the placement of a member is (all -
- * own) / others, the fraction of non-members below the member, ties counted half. The placement of a non-member in an
- * AUC is the fraction of members above it, 1 - (all - own) / members, with its midranks `all` and `own`. The AUC is the
- * mean placement of the members; its variance is S10 / members + S01 / others, where S10 and S01 are the variances of
- * the placements of members and of non-members.
+ * own) / others, the fraction of non-members below the member, ties counted half. In an AUC, the placement of a
+ * non-member is the fraction of members whose score is higher: 1 - (all - own) / members, with `all` and `own` its
+ * midranks among all rows and among non-members. The AUC is the mean placement of the members; its variance is S10 /
+ * members + S01 / others, where S10 and S01 are the variances of the placements of members and of non-members.
  */
 #include "audit/auc.h"
 
@@ -41,7 +41,7 @@ static dkvb_status check_scores(const double *scores, const uint8_t *member, siz
 
 /* Computes place[i], the placement of row i: for a member the fraction of non-members with smaller scores, for a
  * non-member the fraction of members with larger scores. The variance of an AUC is computed from the placements of the
- * rows. */
+ * rows: fractions of members, or of non-members, on the right side of each row. */
 static void place_rows(const uint8_t *member, const struct dkvb__keyed *order, size_t n, const struct kinds *kinds,
                        double *place)
 {
@@ -119,9 +119,9 @@ dkvb_status dkvb__audit_auc(const double *scores, const uint8_t *member, size_t 
     return rc;
 }
 
-/* Computes the placements of the rows among members and non-members by the scores of two models: [n] placements for
- * model a, then [n] for model b. If the returned array of the rows' placements is NULL, *rc has the status of the
- * failure. */
+/* Computes each row's placement (the fraction of rows of the other kind, members or non-members, that are on its right
+ * side) by the scores of two models: [n] placements for model a, then [n] for model b. If the function returns NULL in
+ * place of the array of the rows' placements in an AUC, *rc says why it failed. */
 static double *both_placements(const double *a, const double *b, const uint8_t *member, size_t n, struct kinds *kinds,
                                const dkvb_allocator *mem, dkvb_status *rc)
 {
@@ -144,8 +144,8 @@ static double *both_placements(const double *a, const double *b, const uint8_t *
     return place;
 }
 
-/* The difference of two AUCs is the mean of the differences of the rows' placements; the variance of the difference is
- * that of these differences (DeLong et al., eq. 5). */
+/* The difference of two AUCs is the mean, over the rows, of the differences between each row's placements in the two
+ * AUCs; its variance is the variance of these differences (DeLong et al., eq. 5). */
 dkvb_status dkvb__audit_auc_difference(const double *a, const double *b, const uint8_t *member, size_t n,
                                        dkvb_audit_estimate *difference, const dkvb_allocator *mem)
 {
@@ -177,8 +177,8 @@ dkvb_status dkvb__audit_privleak(const double *a, const double *b, const uint8_t
     *leak = (dkvb_audit_estimate){(double)NAN, (double)NAN, (double)NAN};
     if (reference.value > 0.0) {
         ratio = found.value / reference.value;
-        /* Each row's placements in the two AUCs are combined into one number, with mean 0 over the rows, of which only
-         * the spread is used. */
+        /* Each row's placements in two AUCs are combined into one number that has mean 0 over the rows; only the spread
+         * of these numbers is used. */
         for (size_t i = 0; i < n; i++)
             place[i] = (place[i] - ratio * place[n + i]) / reference.value;
         estimate(place, member, n, &kinds, leak);

@@ -33,12 +33,13 @@ dkvb_status dkvb__audit_auc_difference(const double *a, const double *b, const u
 
 /*
  * Computes PrivLeak, after MUSE (Shi et al. 2024, arXiv 2407.06460, section 3): (AUC of a - AUC of b) / AUC of b, where
- * `a` has the scores of the audited model and `b` those of the retrained model. A PrivLeak above 0 means that the model
- * remembers more than the retrained model. PrivLeak in libdkvb differs from PrivLeak in MUSE: MUSE uses the AUC of
- * non-members, so in MUSE the sign is opposite and the denominator is 1 - AUC of b. The interval of PrivLeak is that of
- * a ratio of two paired AUCs by the delta method: with ratio = AUC of a / AUC of b, DeLong's variance of (place_a -
- * ratio * place_b) / AUC of b is taken over the rows' placements place_a and place_b. Two models with equal scores have
- * PrivLeak 0 with the interval [0, 0]; if the AUC of `b` is 0, PrivLeak and its interval are NaN.
+ * `a` has the scores of the audited model and `b` those of the retrained model. If PrivLeak is above 0, the audited
+ * model remembers more of the forgotten rows than the retrained model. PrivLeak in libdkvb differs from PrivLeak in
+ * MUSE: MUSE uses the AUC of non-members, so in MUSE the sign is opposite and the denominator is 1 - AUC of b. The
+ * interval of PrivLeak is that of a ratio of two paired AUCs by the delta method: with ratio = AUC of a / AUC of b,
+ * DeLong's variance of (place_a - ratio * place_b) / AUC of b is taken over the rows' placements place_a and place_b.
+ * Two models with equal scores have PrivLeak 0 with the interval [0, 0]; if the AUC of `b` is 0, PrivLeak and its
+ * interval are NaN.
  */
 dkvb_status dkvb__audit_privleak(const double *a, const double *b, const uint8_t *member, size_t n,
                                  dkvb_audit_estimate *leak, const dkvb_allocator *mem);
@@ -46,8 +47,8 @@ dkvb_status dkvb__audit_privleak(const double *a, const double *b, const uint8_t
 /* Computes the true positive rate: the fraction of members whose score is above a limit that at most floor(fpr *
  * non-members) of the non-members pass; `fpr`, the false positive rate, is from 0 to below 1. The true positive rate
  * shows more than an AUC if few rows are certain (Carlini et al. 2022, arXiv 2112.03570, section 3). Wilson's interval
- * of a true positive rate covers the choice of members; the interval ignores that few rows set the limit of the
- * scores. */
+ * of a true positive rate covers the random choice of members, but not that of the few non-members that set the limit
+ * of the scores. */
 dkvb_status dkvb__audit_tpr(const double *scores, const uint8_t *member, size_t n, double fpr, dkvb_audit_estimate *tpr,
                             const dkvb_allocator *mem);
 

@@ -51,8 +51,8 @@ struct ensembles {
     /* The labels from which retrained models learn, [n]: -1 for forgotten rows, otherwise the labels that the audited
      * model learned. */
     int32_t *without;
-    /* The rows of the codeset without those that replays (trainings without forgotten rows) left out; a copy if there
-     * is a replay. */
+    /* The rows of the codeset without the rows that replays (trainings without forgotten rows) left out; this is a copy
+     * of the codeset if there is a replay. */
     struct dkvb_codeset left;
     /* ids of the rows that a replay removes from the codeset's copy, at most as many as the codeset has rows */
     uint64_t *gone_ids;
@@ -361,15 +361,15 @@ static dkvb_status recall(const struct ensembles *e, const dkvb_journal_entry *e
 }
 
 /* Plans the forget request of a journal entry again on another model, and applies the plan. The flag *done becomes
- * false if the repeated forgetting was refused. */
+ * false if repeating a forgetting on another model was refused. */
 static dkvb_status plan_anew(struct ensembles *e, dkvb_model *model, const dkvb_journal_entry *entry, bool *done)
 {
     struct dkvb__audit *a = e->a;
     dkvb_forget_request q = DKVB_FORGET_REQUEST_INIT;
     dkvb_plan_info info = DKVB_PLAN_INFO_INIT;
     dkvb_run_options run = dkvb__audit_steps(a);
-    /* The shallow copy of the codeset shares all rows with the codeset: plans with the forgetting strength `suppress`
-     * only read rows, and only rows with codes. */
+    /* The shallow copy of the codeset shares all rows with the codeset: planning a forgetting with the strength
+     * `suppress` only reads rows, and only rows with codes. */
     struct dkvb_codeset set;
     dkvb_plan *plan = NULL;
     bool told;
@@ -449,8 +449,8 @@ static dkvb_status forget_again(struct ensembles *e, dkvb_model *model)
         if (rc || entry.kind != DKVB_JOURNAL_FORGET || !entry.in_force)
             continue;
         if (entry.again && e->planned)
-            /* The journal entry of a forgetting that was repeated because of a later request is skipped, as planning
-             * that request anew repeats the forgetting if necessary. */
+            /* If a later request made an earlier forgetting be repeated, the journal entry of the repetition is
+             * skipped: planning the later request anew repeats the forgetting if necessary. */
             continue;
         done = false;
         if (!entry.again)
@@ -458,11 +458,11 @@ static dkvb_status forget_again(struct ensembles *e, dkvb_model *model)
         any = any || done;
         if (rc || done)
             continue;
-        /* A journal entry whose masked pairs are copied from another model does not store its forget request, so later
-         * plans cannot repeat the request if they weaken it. */
+        /* A journal entry whose masked pairs are copied from another model stores no forget request, so the request is
+         * not planned again when later requests let its classes come back. */
         e->planned = false;
         if (entry.state == DKVB_JOURNAL_PURGED)
-            purged = true; /* The journal entry has no list of masked pairs any more, as a purge erased the list. */
+            purged = true; /* A purge has erased the list of masked pairs from the journal entry. */
         else
             rc = copy_pairs(e, model, entry.id);
     }

@@ -30,8 +30,8 @@ static void widen(struct range *range, const float *margins, uint32_t models, si
     for (uint32_t m = 0; m < models; m++) {
         double margin = clipped(margins[m * stride]);
 
-        /* The range of the margins is found without fmin() and fmax(), as gcc 12 for aarch64 fails with an internal
-         * error when it folds them. */
+        /* The range of the margins is found without fmin() and fmax(), as the compiler gcc 12 for aarch64 fails with an
+         * internal error when it evaluates them at compile time. */
         if (margin < range->low)
             range->low = margin;
         if (margin > range->high)
@@ -82,7 +82,8 @@ struct noise {
     /* DKVB__DEALS random orders of the models of both ensembles, [DKVB__DEALS][2 models]; the first half of each order
      * goes to ensemble p */
     const size_t *deals;
-    float *scratch; /* scratch space for each thread to sort the margins of one row in, [threads][5 models] */
+    /* scratch space in which each thread handles the margins of one row, five numbers per model, [threads][5 models] */
+    float *scratch;
     /* for each row and each random deal of the models, the row's KLoM (a divergence between models' margins) in
      * ensemble p minus its KLoM in the noise floor, [rows][DKVB__DEALS] */
     double *gaps;
@@ -134,7 +135,7 @@ dkvb_status dkvb__audit_klom_noise(const struct dkvb__klom_pair *pair, const siz
                                    uint64_t seed, double *half, const dkvb_allocator *mem, const struct dkvb__run *run)
 {
     size_t both = 2 * (size_t)pair->models, first = 0;
-    /* The array of random orders of the models has one row more than there are orders, as scratch space. */
+    /* The array of random orders of the models has, after the orders, one more row of scratch space. */
     size_t *deals = dkvb__alloc(mem, DKVB__DEALS + 1, both * sizeof *deals);
     struct noise n = {pair, deals, dkvb__alloc(mem, run->threads, 5 * pair->models * sizeof *n.scratch),
                       dkvb__alloc(mem, pair->rows, DKVB__DEALS * sizeof *n.gaps)};
@@ -175,8 +176,8 @@ void dkvb__audit_mean(const double *values, size_t n, dkvb_audit_estimate *mean)
     *mean = (dkvb_audit_estimate){sum / (double)n, sum / (double)n - half, sum / (double)n + half};
 }
 
-/* Returns the value at a given rank of sorted values, where ranks count from 1. For a rank below 1 the first of the
- * sorted values is returned, and for a rank above their number the last one. */
+/* Returns the value at a given rank (place, counted from 1) of sorted values. If the rank (place) asked for is below 1,
+ * the first of the sorted values is returned, and if it is above their number, the last one. */
 static double at_rank(const double *values, const struct dkvb__keyed *order, size_t n, double rank)
 {
     rank = fmax(1.0, fmin((double)n, ceil(rank)));

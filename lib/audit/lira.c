@@ -161,8 +161,8 @@ dkvb_status dkvb__audit_shadows(const dkvb_model *model, const struct dkvb__shad
     return rc;
 }
 
-/* Statistics of one target row's margins: element 1 for the shadow models that learned the row, element 0 for the
- * others. */
+/* Statistics of one target row's margins in the shadow models: element 1 for the shadow models that learned the row,
+ * element 0 for the others. */
 struct pair {
     /* For the shadow models that learned the target row and for those that did not: their number, the mean of their
      * margins, and the sum of the margins' squared distances from the mean. */

@@ -64,7 +64,7 @@ dkvb_status dkvb__audit_shadows(const dkvb_model *model, const struct dkvb__shad
  * likelihood-ratio attack asks whether a row's margin comes from a model that learned the row or from one that did not.
  * The margins of the models that learned the row, and those of the models that did not, are taken as normally
  * distributed; the attack's score is the logarithm of the ratio of the two densities at the attacked model's margin.
- * With fewer than 64 shadow models, the variance of a single row's margins would be noise, so the variance over all
+ * With fewer than 64 shadow models, the variance of one row's margins would be too uncertain, so one variance over all
  * rows is used (section 6.2 of the paper on LiRA).
  *
  * The array `margins`, double[shadows][count], has the margins of the target rows in the shadow models, all under the

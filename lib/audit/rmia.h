@@ -16,9 +16,8 @@
  * (privacytrustlab/ml_privacy_meter). With gamma = 1, the RMIA paper's score never falls where ratio(x) rises, so log
  * ratio(x) ranks rows as that score does, but without ties between rows above the same part of the population.
  * dkvb__audit_rmia() gives each row x the score log ratio(x), which compares the attacked model's p(x) with the
- * reference models'. The score log ratio(x), with the ratio of a row's probability in the attacked model and in the
- * reference models, tells a member above all non-members from the highest non-member, however few non-members there
- * are.
+ * reference models'. RMIA's score log ratio(x), with the ratio of row x's probability in the attacked model and in the
+ * reference models, can rank a member above all non-members, however few non-members there are.
  *
  * The array `margins`, double[references][count], has the margins of the target rows in the reference models, as from
  * dkvb__audit_margins(); `observed`, double[count], has their margins in the attacked model; `scores`, double[count],

@@ -70,7 +70,7 @@ struct dkvb__audit {
      * first `tests` elements are used. */
     size_t *order;
     int32_t *test_y;   /* labels of the test rows, in the audit's order of test rows, [test_n] */
-    uint64_t *target;  /* for each target row of the attacks, its place in the array `labels`, [targets] */
+    uint64_t *target;  /* for each target row of the attacks, the index of its label in the array `labels`, [targets] */
     int32_t *target_y; /* labels of the attacks' target rows, [targets] */
     /* marks of members among the target rows, [targets], and marks of test rows of forgotten classes, [tests] */
     uint8_t *member, *class_test;

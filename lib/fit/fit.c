@@ -222,7 +222,8 @@ static dkvb_status keep_rows(struct fit *t)
     o.depth = t->o.depth > t->s.top_k ? t->o.depth : t->s.top_k;
     o.keep = t->o.keep;
     o.allocator = &t->f.mem;
-    /* The codeset stores no placement of keys (NULL) if the keys were not placed on the codeset's rows. */
+    /* If the keys were placed on other rows than those of the codeset, the codeset stores no placement of keys
+     * (NULL). */
     o.keyinit = t->o.codebooks || has_key_rows(t) ? NULL : &t->s.keyinit;
     source.x = r->x;
     source.source = r->source;

@@ -13,8 +13,8 @@ enum { DKVB__MOST_COMPARED = 2048 };
 
 /* A group of rows that are held out together or not at all. */
 struct dkvb__row_group {
-    /* place of the group of rows, from 0 to below 1, computed from the number of the group; it decides whether the
-     * group is held out */
+    /* place of a group of rows: a number from 0 to below 1, computed from the group's number, that decides whether the
+     * rows of the group are held out */
     double place;
     size_t first, n; /* The rows of one group are the `n` elements of the array group_rows from group_rows[first] on. */
 };
@@ -41,8 +41,9 @@ struct dkvb__fitting {
     uint64_t *named_ids;  /* ids of the rows if rows have names, [n], which are the array `rows.ids`; otherwise NULL */
     uint8_t salt[DKVB__NAME_SALT]; /* salt of the hashes that stand for the names of rows */
 
-    /* The groups of rows that are held out together, by ascending place, a number computed from the group's number,
-     * [group_count]. Without a group of two or more rows, group_count is 0. */
+    /* The groups of rows that are held out together, sorted by their place, a number that is computed from the group's
+     * number and decides whether the group is held out, [group_count]. Without a group of two or more rows, group_count
+     * is 0. */
     struct dkvb__row_group *groups;
     size_t group_count;
     size_t *group_rows;   /* numbers of the rows, sorted by the groups to which the rows belong, [n] */
@@ -70,10 +71,10 @@ static inline dkvb_status dkvb__fitting_agree(const struct dkvb__fitting *f, dkv
     return dkvb__ranks_agree(&f->ranks, rc);
 }
 
-/* Holds out exactly the rows whose place, a number between 0 and 1 computed from the row's id, is from `from` to below
- * `to`. No row is held out of a class with fewer than four rows, and no class has all its rows held out. Rows of one
- * group share one number, computed from the group, that decides whether rows are held out; so they are held out
- * together or not at all. */
+/* Holds out exactly the rows whose place is from `from` to below `to`, where the place of a row is a number between 0
+ * and 1 computed from its id. No row is held out of a class with fewer than four rows, and no class has all its rows
+ * held out. Rows of one group share one number, computed from the group, that decides whether rows are held out; so
+ * they are held out together or not at all. */
 void dkvb__fitting_hold_out(struct dkvb__fitting *f, double from, double to);
 
 static inline uint64_t dkvb__fitting_id(const struct dkvb__fitting *f, size_t row)

@@ -68,9 +68,9 @@ static dkvb_status hash_names(struct dkvb__fitting *f, const uint8_t *salt)
     return dkvb__row_names_hash(f->named_ids, f->salt, r->names, r->n, &f->mem);
 }
 
-/* Sorts rows by the groups in which they are held out, and the groups by their places. If every row forms a group of
- * its own, no groups are stored; the number of a row's group then decides whether the row is held out, as the row's id
- * does if the caller gives no groups. */
+/* Sorts rows by the groups in which they are held out, and the groups by their places, numbers that decide which groups
+ * are held out. If every row forms a group of its own, no groups are stored; the number of a row's group then decides
+ * whether the row is held out, as the row's id does if the caller gives no groups. */
 static dkvb_status find_groups(struct dkvb__fitting *f)
 {
     size_t n = f->rows.n, count = 0;
@@ -86,8 +86,8 @@ static dkvb_status find_groups(struct dkvb__fitting *f)
         rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the groups of %zu rows", n);
         goto end;
     }
-    /* Groups of rows are sorted by place, and by number if places are equal, so that the order of the rows has no
-     * influence on which groups are held out. */
+    /* Groups of rows are sorted by their computed places, and by number if places are equal, so that the order of the
+     * rows has no influence on which groups are held out. */
     for (size_t i = 0; i < n; i++)
         rows[i] = (struct dkvb__keyed){groups[i], i};
     dkvb__sort_keyed(rows, scratch, n);
@@ -189,9 +189,9 @@ void dkvb__fitting_free(struct dkvb__fitting *f)
 }
 
 /* Holds out all rows of a group together, unless too large a part of a class would be held out. At most the fraction
- * `most` of the rows of a class may be held out. A class is short of held-out rows if less than the fraction `least` of
- * its rows is held out. If `for_short` is true, a group of rows is held out only if it has rows of a class that is
- * short of held-out rows. */
+ * `most` of the rows of a class may be held out. A class is called short of held-out rows if less than the fraction
+ * `least` of its rows is held out. If `for_short` is true, a group of rows is held out only if it has rows of a class
+ * that is short of held-out rows. */
 static void hold_group(struct dkvb__fitting *f, const struct dkvb__row_group *g, double least, double most,
                        bool for_short)
 {

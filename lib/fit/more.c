@@ -40,8 +40,8 @@ struct more {
     uint8_t *classes_taught;
 };
 
-/* Checks, before and after the training with more rows, that the model's values are what a training from nothing in the
- * sessions that the codeset records would give. */
+/* Checks, before and after the training with more rows, that training from nothing, in the training sessions that the
+ * codeset records, would give exactly the model's values. */
 static dkvb_status check_codeset(const struct more *t)
 {
     dkvb_model_info info = DKVB_MODEL_INFO_INIT;
@@ -297,8 +297,8 @@ static dkvb_status join_codeset(struct more *t)
 }
 
 /* Fits a temperature on all held-out rows of the codeset, including those that earlier trainings held out. If too few
- * held-out rows remain to fit a temperature, the temperature is 1, a rule that forgetting with the strength `exact`
- * follows too. */
+ * held-out rows remain to fit a temperature, the temperature is 1, as it is after a forgetting with the strength
+ * `exact` that leaves too few held-out rows. */
 static dkvb_status fit_temperature(struct more *t, struct dkvb__measured *measured)
 {
     dkvb_status rc = dkvb__fitting_measure(&t->f, t->after, t->codes, measured);
@@ -310,7 +310,7 @@ static dkvb_status fit_temperature(struct more *t, struct dkvb__measured *measur
     return rc;
 }
 
-/* Records the training with more rows in the codeset, as one more session. */
+/* Records the training with more rows in the codeset, as one more training session. */
 static dkvb_status record_session(struct more *t)
 {
     size_t count = 0;

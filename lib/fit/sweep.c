@@ -17,7 +17,8 @@
 #include "unlearn/effect.h"
 #include "unlearn/replay.h"
 
-enum { THOUSANDTHS = 1000 /* number of units of progress that one cell of the sweep counts */ };
+/* number of units of progress that measuring one cell (one forgetting) of the sweep counts */
+enum { THOUSANDTHS = 1000 };
 
 /* The model on which a sweep measures forgetting: the caller's model, or one that was trained for a shape (sizes of a
  * model) in the sweep's list. */
@@ -51,8 +52,9 @@ struct sweep {
     /* effects on the accuracy of each class for each budget of a run of cells, [budgets of a run][classes] */
     dkvb_class_effect *effects;
     struct dkvb__sweep_part part;
-    uint64_t at; /* number of finished cells of the sweep, for progress reports */
-    /* the sweep's progress, in thousandths of a cell, that was reported to the caller; it never decreases */
+    uint64_t at; /* number of finished cells (measured forgettings) of the sweep, for progress reports */
+    /* the sweep's progress that was reported to the caller, in thousandths of a cell (a forgetting to measure); it
+     * never decreases */
     uint64_t reached;
 };
 
@@ -78,7 +80,8 @@ static dkvb_status scratch_new(struct sweep *s)
  * has advanced by the same fraction of `part`. */
 struct span {
     const dkvb_run_options *outer;
-    /* progress of the sweep before a library call, of the call itself, and in all, in thousandths of a cell */
+    /* progress of the sweep before a library call, progress that the call makes, and progress of the whole sweep, in
+     * thousandths of a cell (a forgetting to measure) */
     uint64_t before, part, all;
     uint64_t *reached;
 };
@@ -95,8 +98,8 @@ static int pass_on(void *user, uint64_t done, uint64_t total)
     return span->outer->progress(span->outer->user, *span->reached, span->all);
 }
 
-/* Returns run options for a library call that makes up the fraction `share` of the work on `cells` cells of the sweep,
- * beginning with cell number s->at. */
+/* Returns run options with which a library call reports its progress as the fraction `share` of the work on `cells`
+ * cells (forgettings to measure) of the sweep, beginning with cell number s->at. */
 static dkvb_run_options inner_run(struct sweep *s, struct span *span, size_t cells, double share)
 {
     dkvb_run_options run = *s->run;
@@ -220,7 +223,7 @@ static dkvb_status train_shape(struct sweep *s, const dkvb_sweep_cell *cell, con
     return rc;
 }
 
-/* Makes the model that a cell of the sweep is measured on, unless the model is there already. */
+/* Makes the model on which a cell of the sweep (one forgetting) is measured, unless the model is there already. */
 static dkvb_status need_subject(struct sweep *s, size_t first, size_t cells)
 {
     struct subject *t = &s->subject;
@@ -257,7 +260,7 @@ static void take_effects(const struct sweep *s, dkvb_sweep_cell *cell, const dkv
 {
     double most = 0.0;
 
-    /* The sums over classes begin at 0 again whenever a cell of the sweep is measured. */
+    /* Whenever a cell of the sweep is measured, its sums over classes are computed anew from 0. */
     cell->retain_rows = cell->retain_before = cell->retain_after = 0;
     cell->has_worst = 0;
     cell->forget_rows = effects[cell->label].rows;
@@ -282,14 +285,15 @@ static void take_effects(const struct sweep *s, dkvb_sweep_cell *cell, const dkv
     }
 }
 
-/* Counts the key-value pairs that each budget of a run of cells masks, and stores the count in cells[i].pairs. */
+/* Counts the key-value pairs that are masked at each budget of a run of cells, and stores the count in
+ * cells[i].pairs. */
 static void count_pairs(const struct sweep *s, dkvb_sweep_cell *cells, size_t n)
 {
     size_t pairs = dkvb__pair_count(s->subject.model);
 
     for (size_t i = 0; i < n; i++)
-        /* The number of masked pairs of a cell is counted from 0, as an earlier, interrupted call may have counted some
-         * pairs already. */
+        /* The number of masked pairs of a cell is counted from 0, as an earlier call that was interrupted may have
+         * counted some pairs already. */
         cells[i].pairs = 0;
     for (size_t p = 0; p < pairs; p++) {
         /* The loop is a binary search for the smallest budget that masks the key-value pair. */

@@ -315,9 +315,9 @@ static dkvb_status find_features(struct dkvb__sweep_grid *g)
     return rc;
 }
 
-/* Checks, before the first cell is measured, everything that the cells of a sweep need. Unless everything is checked in
- * advance, a cell of the sweep could fail after others were measured, and a repeated sweep would fail in the same
- * way. */
+/* Checks, before the first cell (forgetting) is measured, everything that measuring the cells of a sweep needs.
+ * Everything is checked in advance, since otherwise a cell of the sweep could fail after others were measured, and a
+ * repeated sweep would fail in the same way. */
 static dkvb_status check_ahead(struct dkvb__sweep_grid *g)
 {
     bool exact = false;
@@ -333,8 +333,8 @@ static dkvb_status check_ahead(struct dkvb__sweep_grid *g)
     return !rc && g->o.shapes ? find_features(g) : rc;
 }
 
-/* Adds one cell (a forgetting to measure) to the grid of a sweep. Until memory for the sweep's cells is allocated,
- * added cells are only counted. */
+/* Adds one cell (a forgetting to measure) to the grid of a sweep. Until memory for the cells (forgettings to measure)
+ * of a sweep is allocated, a cell that is added is only counted. */
 static void add_cell(struct dkvb__sweep_grid *g, const dkvb_sweep_cell *cell, uint64_t shape)
 {
     if (g->cells) {
@@ -346,7 +346,8 @@ static void add_cell(struct dkvb__sweep_grid *g, const dkvb_sweep_cell *cell, ui
     g->count++;
 }
 
-/* Adds all cells of one class and one strength of forgetting on one model to the grid of a sweep. */
+/* Adds to the grid of a sweep all cells (forgettings to measure) of one class and one strength of forgetting on one
+ * model. */
 static void add_strength(struct dkvb__sweep_grid *g, dkvb_sweep_cell *cell, uint64_t shape)
 {
     uint64_t pairs = (uint64_t)cell->codebooks * cell->keys;
@@ -373,7 +374,7 @@ static void add_strength(struct dkvb__sweep_grid *g, dkvb_sweep_cell *cell, uint
 }
 
 /* Adds all cells (forgettings to measure) to the grid of a sweep, in the order of the table's lines. The function
- * add_cells() runs twice: to count the cells of the sweep, and to describe them. */
+ * add_cells() runs twice: first to count the cells (forgettings to measure) of the sweep, then to describe them. */
 static void add_cells(struct dkvb__sweep_grid *g)
 {
     const struct dkvb__shape *own = &g->model->codebooks->shape;

@@ -4,8 +4,8 @@
 #include "fit/sweep.h"
 
 /* The grid of a sweep: all cells, each of which is one forgetting to measure. The grid of a sweep is determined by the
- * sweep's model, codeset and options. Measuring a cell of the sweep changes only the results in the cell, nothing else
- * of the grid. */
+ * sweep's model, codeset and options. Measuring a cell (one forgetting) of the sweep changes only the results in the
+ * cell, nothing else of the grid. */
 struct dkvb__sweep_grid {
     dkvb_model *model;
     dkvb_codeset *set;
@@ -27,12 +27,13 @@ struct dkvb__sweep_grid {
     uint64_t *cell_shape;
     /* shapes (sizes) of the models to measure, [o.shape_count], with sizes above 0; o.shapes points to this array */
     dkvb_sweep_shape *shapes;
-    /* for each row of features in the options, its place in the codeset, [o.feature_rows], see dkvb__codeset_place() */
+    /* for each row of features in the options of the sweep, its index among the codeset's rows, [o.feature_rows], see
+     * dkvb__codeset_place() */
     size_t *places;
 };
 
-/* Checks everything that can be checked before a cell of a sweep is measured, and describes all cells of the grid. The
- * caller must call dkvb__sweep_grid_free() even if the grid could not be made. */
+/* Checks everything that can be checked before a cell of a sweep is measured, and describes all cells (forgettings to
+ * measure) of the grid. The caller must call dkvb__sweep_grid_free() even if the grid could not be made. */
 dkvb_status dkvb__sweep_grid_new(struct dkvb__sweep_grid *grid, dkvb_model *model, dkvb_codeset *set,
                                  const dkvb_sweep_options *opts);
 

@@ -17,7 +17,7 @@ enum {
  * first. */
 struct setting {
     uint32_t keys, top_k, whiten, epochs;
-    double rate; /* factor of a tried setting, by which the learning rate that suits the data is multiplied */
+    double rate; /* factor by which a setting that tuning tries multiplies the learning rate that suits the data */
 };
 
 static const struct setting settings[] = {

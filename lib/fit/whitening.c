@@ -19,7 +19,7 @@ enum {
 };
 
 /* Rows that were drawn for comparing models of whitened rows with models of plain rows. The member `part` of `struct
- * part` points into the four arrays of drawn rows in the same struct, which part_free() frees. */
+ * part` points to the four arrays of drawn rows in the same struct; part_free() frees these arrays. */
 struct part {
     struct dkvb__fitting f;
     float *x;

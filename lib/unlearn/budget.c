@@ -38,7 +38,7 @@ enum { ROUNDS = 4, FURTHER = 2 };
 /* largest number of bytes that a rank (process) sends to the others at a time, unless a single row needs more */
 enum { BLOCK_BYTES = 32 << 20 };
 
-/* Turns of the answer to a row are the budgets (numbers of masked pairs) from which on the answer is right, or is
+/* Turns of the answer to a row are the budgets (numbers of masked pairs) at which the answer becomes right, or becomes
  * wrong. A turn is a budget (number of masked pairs) at which the model's answer to a row changes: the turn's sort key
  * is the budget; its index tells the row, and whether the answer turns right. */
 struct turns {
@@ -61,7 +61,7 @@ struct follower {
     uint16_t *code; /* keys that the followed row selects before any pair is masked, [codebooks][top_k] */
     double *sums;   /* sums of the values of the pairs that the followed row selects, for each class, [classes] */
     float *value, *logits; /* scratch space for the values of one key-value pair and for logits, [classes] */
-    /* For each rank (process), the place of the next of the bytes that the rank sent about the followed row,
+    /* For each rank (process), the index of the next byte to read of those that the rank sent about the followed row,
      * [ranks]. */
     size_t *from;
     struct turns turns;
@@ -100,8 +100,8 @@ struct following {
     /* bytes that this rank (process) received about those rows of a block that belong to it: ranks ascending, rows
      * ascending */
     char *all;
-    /* At first, the place of the bytes of each row of a block in the array `own` of bytes to send, [block]; after the
-     * bytes were exchanged, the places of rows in the array `all` of received bytes, [ranks][own rows]. */
+    /* Before bytes are exchanged, the index of each row's bytes in the array `own` of bytes to send, [block];
+     * afterwards, the index of each row's bytes in the array `all` of received bytes, [ranks][own rows]. */
     size_t *starts;
 };
 
@@ -253,7 +253,7 @@ static void begin_sums(const struct following *f, struct follower *w)
 
 /* Finds the budgets (numbers of masked pairs) at which the answer to one row turns right or wrong. Worker threads never
  * allocate memory; the calling thread does it for them. If the answer to a row turns right or wrong too often for the
- * worker's memory, the row is dropped and followed again in the next pass, like all rows after it. */
+ * worker's memory, this row and all rows after it are followed again in the next pass. */
 static void follow_row(void *context, size_t task, unsigned worker)
 {
     const struct following *f = context;
@@ -432,8 +432,8 @@ static dkvb_status share_found(struct following *f)
 }
 
 /* Follows the answers to the open rows (rows not followed to the largest budget yet) together with the ranks
- * (processes) that share the model. If the memory had no room for all budgets at which the answer to a row turns right
- * or wrong, the row is followed again in a next pass. */
+ * (processes) that share the model. If a worker's memory has no room for all budgets at which the answer to a row turns
+ * right or wrong, the row is followed again in a next pass. */
 static dkvb_status follow_over_ranks(struct following *f, const struct dkvb__run *run)
 {
     const dkvb_ranks *ranks = &f->model->codebooks->ranks;
@@ -466,8 +466,8 @@ static dkvb_status follow_over_ranks(struct following *f, const struct dkvb__run
     return rc;
 }
 
-/* If a worker's memory had no room for all budgets at which the answers to its rows turn right or wrong, that memory is
- * enlarged here. The memory of worker threads is allocated by the calling thread, as workers never allocate. */
+/* If a worker's memory had no room for all budgets at which the answers to its rows turn right or wrong, the worker
+ * gets more memory. The memory of worker threads is allocated by the calling thread, as workers never allocate. */
 static dkvb_status grow_turns(struct following *f, unsigned threads)
 {
     const dkvb_allocator *mem = &f->model->mem;
@@ -524,8 +524,8 @@ static void take_budget(dkvb_budget *found, uint64_t budget, const struct group 
     found->retain_after = accuracy(&groups[DKVB_KEEP]);
 }
 
-/* Walks by ascending budget (number of masked pairs) through the turns of answers to right or wrong, and stops at the
- * first budget at which the accuracies of forgotten and of kept classes keep their limits. */
+/* Walks through the budgets (numbers of masked pairs) at which an answer turns right or wrong, in ascending order, and
+ * stops at the first budget at which the accuracies of forgotten and of kept classes keep their limits. */
 static void sweep(const struct following *f, const struct turns *turns, const struct dkvb__budget_limits *o,
                   dkvb_budget *found)
 {
@@ -563,7 +563,8 @@ static void sweep(const struct following *f, const struct turns *turns, const st
     found->met = least == 0.0;
 }
 
-/* Collects the turns of answers to right or wrong of all threads, and of all ranks (processes), in one sorted array. */
+/* Collects from all threads, and from all ranks (processes), the budgets at which answers turn right or wrong, in one
+ * sorted array. */
 static dkvb_status gather_turns(const struct following *f, unsigned threads, struct turns *all)
 {
     const dkvb_ranks *ranks = &f->model->codebooks->ranks;

@@ -28,8 +28,8 @@ enum {
     32 << 20
 };
 
-/* Counts of the model's answers to the rows of one class, compared between no masked pairs and one budget of masked
- * pairs: how many turned from right to wrong, and from wrong to right. */
+/* Counts of the model's answers to the rows of one class, for one number of masked pairs compared with no masked pairs:
+ * how many turned from right to wrong, and from wrong to right. */
 struct counts {
     uint64_t lost, gained;
 };
@@ -42,7 +42,7 @@ struct walker {
     /* number of keys that the followed row selects in each codebook, [codebooks]; fewer than top_k if the row's code
      * has no more */
     uint16_t *filled;
-    /* for each codebook, the place of the first key in the row's code that was not yet examined, [codebooks] */
+    /* for each codebook, the index of the first key in the row's code that was not yet examined, [codebooks] */
     uint32_t *next;
     /* for each codebook, the lowest rank of the keys that the row selects, [codebooks]: the smallest budget that masks
      * one of them */
@@ -55,11 +55,10 @@ struct walker {
     struct counts *counts;
     uint64_t *right; /* for each class, the number of right answers at budget 0, before any pair is masked, [classes] */
     uint64_t *exhausted;
-    /* The place to which this rank (process) writes the next sum of values, while it sums its own groups of codebooks
-     * for a block of rows. */
+    /* Pointer to the place where this rank (process) writes the next sum of values, while it sums its own groups of
+     * codebooks for a block of rows. */
     float *to;
-    /* For each rank (process), the place in the received data of the next sum of values to read from that rank,
-     * [ranks]. */
+    /* For each rank (process), the index of the next sum of values to read from those that the rank sent, [ranks]. */
     size_t *from;
 };
 
@@ -69,7 +68,8 @@ struct walk {
     dkvb_codeset_rows held;
     const uint64_t *budgets;
     size_t count;
-    struct walker *walkers; /* a walker (the memory of one worker) for each thread, [threads] */
+    /* for each thread, the memory (called walker) with which it follows rows over budgets, [threads] */
+    struct walker *walkers;
 
     /* The following members describe a block of rows for which ranks (processes) exchange sums of values; `block` is 0
      * if this rank has the values of all groups of codebooks: */
@@ -95,7 +95,7 @@ struct walk {
     /* The sums of values that this rank (process) received from all ranks: ranks ascending, for each rank rows
      * ascending, for each row in the order in which its selected keys change. */
     float *all;
-    /* For each rank (process) and each row, the place of the row's first sum of values in the array `all` of received
+    /* For each rank (process) and each row, the index of the row's first sum of values in the array `all` of received
      * sums, [ranks][rows of this rank]. */
     size_t *starts;
 };
@@ -147,8 +147,8 @@ static void put_sum(const struct walk *s, struct walker *w, size_t group)
     }
 }
 
-/* Selects the row's keys again in all codebooks of a group where a selected key is masked at `budget`, and sums the
- * values of the group again. */
+/* In every group of codebooks where one of the row's selected keys is masked at `budget` (number of masked pairs),
+ * selects the row's keys again and sums their values again. */
 static void refresh_group(const struct walk *s, struct walker *w, size_t group, const uint16_t *deep, uint64_t budget)
 {
     size_t codebooks = s->model->codebooks->shape.codebooks, first = group * DKVB__GROUP;
@@ -204,9 +204,9 @@ static void begin_row(const struct walk *s, struct walker *w, size_t row, size_t
         refresh_group(s, w, g, deep, 0);
 }
 
-/* Selects the row's keys again, and sums their values again, in each group of codebooks from `first` to below `end`
- * where a selected key is masked at `budget`. False is returned if, in every group of codebooks, the keys that the row
- * selects stay unmasked at the budget (number of masked pairs). */
+/* In each group of codebooks from `first` to below `end` where one of the row's selected keys is masked at `budget`
+ * (number of masked pairs), selects the row's keys again and sums their values again. False is returned if, in every
+ * group of codebooks, the keys that the row selects stay unmasked at the budget (number of masked pairs). */
 static bool change_row(const struct walk *s, struct walker *w, size_t row, uint64_t budget, size_t first, size_t end)
 {
     const uint16_t *deep = s->held.codes + row * s->held.codebooks * s->held.k;
@@ -324,8 +324,8 @@ static dkvb_status exchange_sums(struct walk *s)
     return rc ? rc : dkvb__ranks_exchange(ranks, s->own, to, s->all, from);
 }
 
-/* Adds up the counts of answers of all ranks (processes), each of which counted its own rows. The counts of answers of
- * all workers are added up in the counts of the first worker. */
+/* Adds up the counts of right, lost and gained answers of all ranks (processes), each of which counted its own rows.
+ * The counts of right, lost and gained answers of all workers are added to those of the first worker. */
 static dkvb_status sum_counts(const struct walk *s, unsigned threads)
 {
     const dkvb_ranks *ranks = &s->model->codebooks->ranks;

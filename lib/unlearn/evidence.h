@@ -24,7 +24,7 @@ void dkvb__evidence_commit_pairs(struct dkvb__record *record);
 /* Computes the chain hash of the journal entry at `index` from the entry and from the hash of the entry before. */
 void dkvb__evidence_chain(dkvb_model *model, size_t index);
 
-/* Erases every salt that the journal of a model keeps. */
+/* Erases every salt (random bytes of the hashes) that the journal of a model keeps. */
 void dkvb__evidence_drop_salts(dkvb_model *model);
 
 /* Returns DKVB_EFORMAT unless every chain hash of the journal follows from its entry and from the hash before, salts

@@ -15,8 +15,8 @@ static inline bool dkvb__record_in_force(const struct dkvb__record *r)
     return r->kind == DKVB_JOURNAL_REPLAY && r->state == DKVB_JOURNAL_DONE;
 }
 
-/* True if the key-value pairs of the journal entry at `index` are masked: the entry was neither undone nor purged. The
- * pairs that a forgetting masked stay masked even after relearning ends the forgetting. */
+/* True if the key-value pairs of the journal entry at `index` are masked because the entry's forgetting was neither
+ * undone nor purged. The pairs that a forgetting masked stay masked even after relearning ends the forgetting. */
 static inline bool dkvb__journal_masks(const struct dkvb__journal *j, size_t index)
 {
     const struct dkvb__record *r = &j->records[index];

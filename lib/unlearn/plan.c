@@ -246,9 +246,9 @@ dkvb_status dkvb__plan_need_codes(struct dkvb__planning *p, uint32_t part)
     return p->set->part[part].codes ? DKVB_OK : dkvb_codeset_search(p->set, p->model->codebooks, part, p->run);
 }
 
-/* Searches the codes of the held-out rows that have a label in p->sampled, if the codeset keeps the features of all
- * held-out rows. Searching many keys for each row is slow, so only the sampled held-out rows are searched, not all of
- * them. */
+/* Searches the codes of those held-out rows that have a label in p->sampled, if the codeset keeps the features of all
+ * held-out rows. Searching many nearest keys for each row is slow, so only a sample of the held-out rows is searched,
+ * not all of them. */
 static dkvb_status search_sample(struct dkvb__planning *p)
 {
     const struct dkvb__coderows *held = &p->set->part[DKVB_PART_HELD_OUT];
@@ -535,8 +535,8 @@ static dkvb_status make(struct dkvb__planning *p)
             rc = dkvb__plan_exact(p);
     } else if (!rc)
         rc = plan_suppress(p);
-    /* Classes that earlier requests forgot are marked as set aside only after the pairs of the new request were chosen:
-     * a given number of pairs is chosen as if nothing had been forgotten before. */
+    /* Classes that earlier requests forgot are marked DKVB_ASIDE (neither kept nor forgotten) only after the pairs of
+     * the new request were chosen: a given number of pairs is chosen as if nothing had been forgotten before. */
     if (!rc && plan->marks)
         rc = dkvb__plan_set_aside(p, plan->marks);
     rc = dkvb__model_agree(p->model, rc);

@@ -163,13 +163,14 @@ dkvb_status dkvb__plan_set_aside(const struct dkvb__planning *p, uint8_t *marks)
 dkvb_status dkvb__set_aside(const dkvb_model *model, uint8_t *marks);
 
 /* Forgets the classes of earlier requests that have a target accuracy once more, if their accuracy rose above the
- * target. A forgotten class can come back when later requests weaken competing classes. dkvb__plan_again() chooses
- * pairs again and again until all requests keep their target accuracies or nothing helps. After dkvb__plan_again(), the
- * array plan->effects has the effects on accuracies of the masks of all requests together. */
+ * target. A class that was forgotten can be predicted again when later requests weaken competing classes.
+ * dkvb__plan_again() chooses pairs again and again until all requests keep their target accuracies or nothing helps.
+ * After dkvb__plan_again(), the array plan->effects has the effects on accuracies of the masks of all requests
+ * together. */
 dkvb_status dkvb__plan_again(struct dkvb__planning *p);
 
-/* Returns the words that an error message adds to "the codes have no such row", according to whether the row was asked
- * for by a name or by an id. */
+/* Returns the words that an error message adds after "the codes have no such row": they depend on whether the row was
+ * asked for by a name or by an id. */
 const char *dkvb__plan_no_row(const dkvb_codeset *set, bool by_name);
 
 /* The functions of plan_exact.c plan forget requests with the forgetting strength `exact`, which trains values

@@ -21,11 +21,11 @@ struct groups {
     size_t count;
 };
 
-/* Largest number of rounds of forgetting again the classes that came back; each round weakens other classes a little
- * less. */
+/* Largest number of rounds of forgetting again those classes that the model predicts again; each round weakens other
+ * classes a little less. */
 enum { ROUNDS = 5 };
 
-/* True for a journal entry of a forgetting in force whose request asked for classes. */
+/* True for the journal entry of a forgetting that is in force and whose request asked for classes. */
 static bool in_force(const dkvb_journal_entry *e)
 {
     return e->kind == DKVB_JOURNAL_FORGET && (e->state == DKVB_JOURNAL_ACTIVE || e->state == DKVB_JOURNAL_PURGED) &&
@@ -80,7 +80,7 @@ static dkvb_status add_group(struct groups *g, const struct dkvb__planning *p, u
 }
 
 /* Collects the requests in the journal that have a target accuracy, and the planned request itself, whose classes could
- * come back too. */
+ * be predicted again too. */
 static dkvb_status find_groups(const struct dkvb__planning *p, struct groups *g)
 {
     uint64_t entries = p->model->journal.count;

@@ -184,11 +184,12 @@ static dkvb_status replay(struct dkvb__planning *p)
 /* The training rows that remain after a forgetting that places keys again, in the order of the features. */
 struct left {
     struct dkvb__rows rows; /* features of the training rows that are not forgotten */
-    size_t *index;          /* The numbers, among all rows with features, of the rows that are not forgotten, [n]. */
+    size_t *index;          /* The index of each row that is not forgotten among all rows with features, [n]. */
     uint64_t *ids;
     int32_t *labels;
     uint8_t *held_out;
-    /* names of the rows that are not forgotten, if the codeset keeps names; the pointers point into the codeset */
+    /* names of the rows that are not forgotten, if the codeset keeps names of rows; the pointers point into the
+     * codeset */
     const char **names;
     size_t n;
 };
@@ -202,7 +203,8 @@ static void left_free(struct left *l, const dkvb_allocator *mem)
     dkvb__free(mem, l->names);
 }
 
-/* Returns how the forget request names the rows of the features that it gives: by ids, by names or by numbers. */
+/* Returns the way in which the forget request says which rows its features belong to: by ids, by names or by
+ * numbers. */
 static struct dkvb__given given_rows(const struct dkvb__planning *p)
 {
     const dkvb_forget_request *q = &p->plan->request;
@@ -271,8 +273,8 @@ static dkvb_status take_left(struct dkvb__planning *p, struct left *l)
     return DKVB_OK;
 }
 
-/* Checks that the given features belong to the codes: they must equal the features in the codeset, or give the same
- * codes in a search on the old keys. */
+/* Checks that features given by the caller belong to the codeset's rows: they must equal the features in the codeset,
+ * or give the codes of the rows in a search on the old keys. */
 enum { CHECKED_AT_ONCE = 1024 };
 
 static dkvb_status check_features(struct dkvb__planning *p)

@@ -10,8 +10,9 @@
 
 /* If rows of another class, mixed into the rows to be forgotten, are more than these limits, the request is refused.
  * Rows of another class among those to be forgotten matter if there are at least 25 of them, if they make up at least 2
- * % of the request, and if forgetting them would certainly cost their class accuracy. The limits of 25 rows and 2 %
- * were chosen on requests with slipped-in rows and on honest requests (docs/unlearning.md). */
+ * % of the request, and if forgetting them would certainly cost their class accuracy. The limits of 25 rows and 2 % for
+ * rows of other classes in a request were chosen on requests with such rows mixed in and on honest requests
+ * (docs/unlearning.md). */
 static const double share_that_matters = 0.02;
 enum { ROWS_THAT_MATTER = 25 };
 
@@ -40,7 +41,8 @@ static const char *class_text(const dkvb_model *model, uint32_t label, char *tex
     return text;
 }
 
-/* Returns advice for the end of a refusal on another way to reach the goal of the refused request, if there is one. */
+/* Returns advice for the end of a message that refuses a forget request: another way to reach the goal of the request,
+ * if there is one. */
 static const char *way_on(const struct dkvb__planning *p)
 {
     return p->set && p->plan->info.strength != DKVB_STRENGTH_EXACT
@@ -60,8 +62,8 @@ static void refuse_class(struct dkvb__planning *p, uint32_t why, uint32_t label,
                       (unsigned long long)e->rows, how, limit, way_on(p));
 }
 
-/* Counts, for each class, the training rows to be forgotten, [classes]. Rows to be forgotten that are held-out rows are
- * not counted, as no values were trained on them. */
+/* Counts, for each class, the training rows that a planned forgetting would forget, [classes]. Held-out rows among the
+ * rows to be forgotten are not counted, as no values were trained on them. */
 static uint64_t *count_requested(const struct dkvb__planning *p)
 {
     uint64_t *rows = dkvb__alloc0(&p->plan->mem, p->plan->classes, sizeof *rows);
@@ -103,11 +105,11 @@ static dkvb_status mark_others(const struct dkvb__planning *p, uint8_t *marks)
     return dkvb__plan_set_aside(p, marks);
 }
 
-/* a limit lower than any loss of a class, as no class can gain more accuracy than 1 */
+/* a loss of accuracy lower than that of any class, as no class can gain more accuracy than 1 */
 static const double all_losses = -2.0;
 
-/* Finds the class with the largest loss of accuracy among those classes marked DKVB_KEEP that certainly lose more than
- * a limit; returns the number of classes if there is none. */
+/* Finds the class with the largest loss of accuracy among those classes marked DKVB_KEEP whose loss certainly exceeds a
+ * limit; returns the number of classes if there is none. */
 static uint32_t loses_most(const uint8_t *marks, const dkvb_class_effect *effects, uint32_t classes, double limit)
 {
     uint32_t worst = classes;
@@ -190,7 +192,8 @@ static dkvb_status add_answered_for(const dkvb_model *model, dkvb_mask *mask)
 /* Adds to `mask` the pairs masked by requests that cost the class `label` more accuracy than one request may; such
  * requests do not count in the sum of that class's losses. An earlier request that cost a class more accuracy than the
  * limit was mostly for rows of that class, as a request for other rows would have been refused. The argument `scratch`,
- * [classes], is scratch space; *any becomes true if any earlier request cost the class `label` more than the limit. */
+ * [classes], is scratch space; *any becomes true if any earlier forget request cost the class `label` more accuracy
+ * than the limit. */
 static dkvb_status add_allowed(const dkvb_model *model, uint32_t label, dkvb_mask *mask, dkvb_class_effect *scratch,
                                bool *any)
 {
@@ -224,7 +227,7 @@ static dkvb_status measure_sum(const struct dkvb__planning *p, dkvb_mask *withou
     return dkvb__effect_compare(&before, &after, &p->held, sum, p->run);
 }
 
-/* Measures how much accuracy one class loses by all masks together, sum[label], not counting the masks of requests that
+/* Measures how much accuracy one class loses by all masks together, sum[label], leaving out the masks of requests that
  * were allowed to cost the class more than the limit, if there are any. The argument `scratch`, [classes], is scratch
  * space. */
 static dkvb_status measure_beyond(const struct dkvb__planning *p, uint32_t label, const dkvb_mask *without,
@@ -258,11 +261,12 @@ dkvb_status dkvb__guard_sum(struct dkvb__planning *p)
     dkvb_plan *plan = p->plan;
     dkvb_mask *without = NULL, *with = NULL;
     double limit = plan->request.max_class_loss;
-    /* effects of the masks on each class's accuracy, [2][classes], where the second half is scratch space */
+    /* effects of all masks on the accuracy of each class, [2][classes], where the second half is scratch space */
     dkvb_class_effect *sum;
     uint32_t worst = plan->classes;
     uint8_t *marks;
-    bool *beyond; /* marks of classes that earlier requests were allowed to harm beyond the limit, [classes] */
+    /* marks of classes that earlier requests were allowed to cost more accuracy than the limit, [classes] */
+    bool *beyond;
     dkvb_status rc = DKVB_OK;
 
     if (!plan->measured || plan->marks || !plan->mask || dkvb__mask_count(p->view.mask) == 0)
@@ -334,9 +338,9 @@ static bool matters(const dkvb_plan *plan, uint64_t rows)
 }
 
 /*
- * Measures what forgetting the rows of other classes in the request would cost their classes, beyond the cost of the
- * rows of the request's main class, if every pair that a row selects were masked. Rows of another class that were
- * slipped into a request show in the measured cost, whatever the forgetting method.
+ * Measures how much accuracy other classes lose if all rows of a request are forgotten instead of only the rows of its
+ * main class, supposing that every pair that a row to be forgotten selects is masked. Rows of another class that were
+ * mixed into a request show in the measured loss of their class's accuracy, whatever the forgetting method.
  */
 dkvb_status dkvb__guard_mixture(struct dkvb__planning *p)
 {

@@ -22,9 +22,10 @@ struct reading {
     dkvb_plan *plan;
     const dkvb_model *model;
     const dkvb_codeset *set; /* The codeset in which the rows of requests are looked up, or NULL for none. */
-    char *text;              /* a copy of the text of requests, cut into lines and words */
-    size_t room;             /* number of plans of single requests for which plan->parts has room */
-    /* for each class, the number of the line of the text of requests that asked for it, or 0 for none, [classes] */
+    char *text;              /* a copy of the text of several forget requests, cut into lines and words */
+    size_t room;             /* number of plans of single forget requests for which the array plan->parts has room */
+    /* for each class, the number of the line in the text of requests that asked to forget the class, or 0 for none,
+     * [classes] */
     uint64_t *named_by;
 };
 
@@ -156,8 +157,8 @@ static bool is_row(const dkvb_codeset *set, const char *name)
 }
 
 /* Reads a list of rows from a forget request. A row's name may contain a comma, so a list of rows is taken as one name
- * if a row has that name. Whether the codeset has the rows of a request is checked later, when the requests that were
- * carried out before are known. */
+ * if a row has that name. Whether the codeset has the rows that a request names is checked later, when it is known
+ * which requests were carried out before. */
 static dkvb_status take_rows(const struct reading *r, dkvb_plan *part, const char *list)
 {
     size_t count = 1;
@@ -186,7 +187,8 @@ static dkvb_status take_rows(const struct reading *r, dkvb_plan *part, const cha
         if (rc)
             return rc;
         part->ids[part->id_count++] = dkvb__row_name_id(r->set->names.salt, at);
-        /* The names of rows in a list are moved together, so that one follows the other without gaps. */
+        /* The names of rows that a request lists are moved together in memory, so that one name follows the other
+         * without gaps. */
         memmove(to, at, strlen(at) + 1);
         to += strlen(to) + 1;
     }
@@ -359,7 +361,7 @@ static bool has_rows(const dkvb_codeset *set, const dkvb_plan *part)
 }
 
 /* True if a journal entry in force asked for all classes of a forget request, or for exactly its rows. The argument
- * `scratch`, [classes], is scratch space. */
+ * `scratch`, [classes], is scratch space for marks of classes. */
 static bool entry_covers(const dkvb_model *model, uint64_t entry, const dkvb_plan *part, uint8_t *scratch)
 {
     if (!part->marks)
@@ -372,14 +374,14 @@ static bool entry_covers(const dkvb_model *model, uint64_t entry, const dkvb_pla
     return true;
 }
 
-/* Result of comparing a model's training with a codeset: whether the model was trained on exactly the codeset's
- * rows. */
+/* Result of comparing a model's training with a codeset: it tells whether the model was trained on exactly the
+ * codeset's rows. */
 enum fit { UNKNOWN, FITS, FITS_NOT };
 
 /* Finds out whether the rows of a request were removed from the codeset, and the model was trained on the present
  * codeset. After a purge no hash of rows can be checked, and removed rows alone prove nothing, since the model may be
- * an older one. Whether the model was trained on the present codeset, `fit`, is found out for the first request that
- * needs it, since the comparison reads every code. */
+ * an older one. Whether the model was trained on the present codeset, `fit`, is found out only when a request needs it,
+ * and only once, since the comparison reads every code. */
 static dkvb_status removed_before(struct dkvb__planning *p, const dkvb_plan *part, enum fit *fit, bool *removed)
 {
     dkvb_status rc = DKVB_OK;
@@ -441,7 +443,8 @@ static void refuse_with(dkvb_plan *plan, const dkvb_plan *part)
     snprintf(plan->refusal, sizeof plan->refusal, "line %llu: %.660s", (unsigned long long)part->line, part->refusal);
 }
 
-/* Adds the numbers of a part (the plan of one forget request) to the numbers of the whole plan of several requests. */
+/* Adds the numbers of one forget request's plan (its rows, pairs and so on) to the numbers of the whole plan of several
+ * requests. */
 static dkvb_status add_up(dkvb_plan *plan, const dkvb_plan *part)
 {
     dkvb_plan_info *sum = &plan->info;
@@ -675,8 +678,8 @@ static dkvb_status unite_ids(struct dkvb__planning *p)
     return rc;
 }
 
-/* Looks for rows of other classes that were slipped into a request, separately in each request that names rows by
- * ids. */
+/* In each forget request that names rows by ids, looks separately for rows of other classes that were mixed into the
+ * request. */
 static dkvb_status guard_mixtures(struct dkvb__planning *p)
 {
     const struct dkvb__coderows *training = &p->set->part[DKVB_PART_TRAINING];

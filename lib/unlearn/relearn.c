@@ -79,8 +79,8 @@ static dkvb_status make_for_classes(dkvb_model *model, size_t index, const uint8
 
 enum { IN_FORCE, OVER_BY_CLASS, OVER_BY_ROWS };
 
-/* Finds the journal entries whose forgetting ends by relearning: what[i] becomes the reason for entry i, [entries],
- * zeros at first. The number of journal entries whose forgetting ends is stored in *over. */
+/* Finds the journal entries whose forgetting ends by relearning: the array what, [entries], is all zeros at first, and
+ * what[i] becomes the reason for entry i. The number of journal entries whose forgetting ends is stored in *over. */
 static dkvb_status find_over(const dkvb_model *model, const uint8_t *taught, const uint64_t *back, size_t n,
                              uint8_t *what, size_t *over)
 {

@@ -18,8 +18,8 @@ struct work {
     const dkvb_allocator *mem;
     struct dkvb__run run;
     uint8_t *gone;   /* marks of the training rows to be left out of the replay, [n] */
-    int32_t *labels; /* labels of the rows in one session of training, [n]: -1 if a row takes no part in the session */
-    /* codes of the rows, with DKVB_CODE_NONE in place of purged pairs; NULL if no pairs are purged */
+    int32_t *labels; /* labels of the rows in one training session, [n]: -1 if a row takes no part in the session */
+    /* codes of the training rows, with DKVB_CODE_NONE in place of purged pairs; NULL if no pairs are purged */
     uint16_t *live_codes;
     uint8_t trained[16]; /* fingerprint of the training that the new model will have */
 };
@@ -101,9 +101,9 @@ static uint64_t rows_of_sessions(const struct work *w, const uint8_t *gone)
 }
 
 /*
- * Checks that the codeset has every row that the model was trained on; a missing row would be lost silently. A replay
- * (a training without some rows) accepts a model that was already trained without these rows: the codeset still has
- * them if writing it failed after the model was saved.
+ * Checks that the codeset has every row that the model was trained on; otherwise training without some rows would
+ * silently lose the missing rows too. A replay (a training without some rows) accepts a model that was already trained
+ * without these rows: the codeset still has them if writing it failed after the model was saved.
  */
 static dkvb_status check_origin(struct work *w, const dkvb_model *model)
 {
@@ -135,7 +135,7 @@ static dkvb_status check_origin(struct work *w, const dkvb_model *model)
                       model->trained[3]);
 }
 
-/* Runs every step of a replay (a training without some rows) that may fail, except the training. */
+/* Runs every step that may fail of a replay (a training without some rows), except the training itself. */
 static dkvb_status prepare(struct work *w, const dkvb_model *model, const uint64_t *without, size_t n)
 {
     dkvb_status rc;
@@ -360,7 +360,7 @@ dkvb_status dkvb_model_replay(dkvb_model *model, const dkvb_codeset *set, const 
                               const dkvb_forget_options *opts, uint64_t *entry, const dkvb_run_options *run)
 {
     struct dkvb__replay *r = NULL;
-    /* The model is checked before the training of its values, which takes long. */
+    /* The model is checked before its values are trained, since the training takes long. */
     dkvb_status rc = dkvb__model_need_mutable(model);
 
     if (!rc)

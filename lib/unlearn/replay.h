@@ -5,12 +5,13 @@
 #include "dkvb/replay.h"
 
 /* A replay (a training without some rows) holds a newly trained model beside the original model, so that the new model
- * can be examined before it replaces the original. A replay does the work of dkvb_model_replay() in two steps: training
- * with dkvb__replay_new(), then dkvb__replay_commit(). The values of a replay (a training without some rows) are
- * trained only once, whatever is measured before dkvb__replay_commit(). */
+ * can be examined before it replaces the original. A replay does the work of dkvb_model_replay() in two steps:
+ * dkvb__replay_new() trains the values, then dkvb__replay_commit() puts them into the model. The values of a replay (a
+ * training without some rows) are trained only once, whatever is measured before dkvb__replay_commit(). */
 struct dkvb__replay {
     dkvb_allocator mem;
-    /* the original model, which must outlive the replay and must not change until the replay is committed */
+    /* the original model, which must stay in memory as long as the replay, and must not change until the replay is
+     * committed */
     dkvb_model *model;
     /* The model with the new values and the mask of the original model, without a journal; NULL once the replay is
      * committed. */
@@ -35,7 +36,8 @@ dkvb_status dkvb__replay_new(struct dkvb__replay **out, dkvb_model *model, const
 
 /* Replaces the values of the original model by the replay's new values, and adds a journal entry. DKVB_ESTATE says that
  * the model was trained or got classes after dkvb__replay_new(); in this case no values are replaced. The arguments
- * `opts` and `entry` of dkvb__replay_commit() may be NULL. After dkvb__replay_commit() a replay can only be freed. */
+ * `opts` and `entry` of dkvb__replay_commit() may be NULL. After dkvb__replay_commit() nothing can be done with a
+ * replay except to free it. */
 dkvb_status dkvb__replay_commit(struct dkvb__replay *replay, const dkvb_forget_options *opts, uint64_t *entry);
 
 /* Replaces the values and selection counts of the model by those of the model `after`, which is freed. The model and

@@ -1,4 +1,4 @@
-/* Finds the key-value pairs with the largest scores, without sorting all pairs. */
+/* Finds the key-value pairs with the largest scores without sorting all pairs. */
 #include "unlearn/choose.h"
 
 /* Sizes of the histogram of selection counts; all counts of LARGE or more fall into the last bin. Several histogram
@@ -105,7 +105,7 @@ void dkvb__take_largest(dkvb_mask *mask, const uint64_t *scores, uint64_t pairs)
     pairs = pairs < n ? pairs : n;
     if (!small_threshold(scores, n, pairs, &limit, &above))
         limit = threshold(scores, n, pairs, &above);
-    /* Key-value pairs that no row selected are not added to the mask. */
+    /* Key-value pairs that no row selected are never added to the mask. */
     at_limit = limit > 0 && pairs > above ? pairs - above : 0;
     for (size_t c = 0; c < mask->codebooks; c++, scores += mask->keys)
         for (size_t w = 0; w < mask->words; w++)

@@ -145,13 +145,12 @@ dkvb_status dkvb__separation_count(const dkvb_separation_rows *in, uint32_t *cou
     return rc;
 }
 
-/* Counts, for all classes, the key-value pairs from `first` to below `first + size` that a class selects, and those
- * that it selects alone. count_owned() returns how many of the pairs from `first` to below `first + size` are selected
- * by at least one class. */
+/* Counts, for each class, which of the key-value pairs from `first` to below `first + size` its rows select, and which
+ * of them no other class selects. count_owned() returns how many of these pairs at least one class selects. */
 static size_t count_owned(const dkvb_separation_rows *in, const uint32_t *counts, size_t first, size_t size,
                           uint64_t *selected, uint64_t *exclusive)
 {
-    /* for each pair of a block of key-value pairs, the number of classes that select the pair */
+    /* for each pair of a block of key-value pairs, the number of classes with rows that select the pair */
     uint32_t owners[BLOCK] = {0};
     size_t any = 0;
 
@@ -190,7 +189,7 @@ struct comparing {
     double *jaccard, *weighted; /* overlaps of the codes of two classes, [classes][classes] */
 };
 
-/* Computes the overlaps of the codes of two classes. The frequencies with which the rows of classes a and b select a
+/* Computes how much the codes of two classes overlap. The frequencies with which the rows of classes a and b select a
  * pair, count_a / rows_a and count_b / rows_b, are compared as the products count_a rows_b and count_b rows_a. The
  * products count_a rows_b and count_b rows_a are integers, whose sums are exact in any order; the common factor rows_a
  * rows_b cancels in the overlap, which is a quotient of such sums. */
@@ -221,7 +220,7 @@ static void compare(const struct comparing *s, size_t a, size_t b)
     s->weighted[a * classes + b] = s->weighted[b * classes + a] = any ? least / most : NAN;
 }
 
-/* Computes the overlaps of the codes of one class with itself and with the classes after it. */
+/* Computes how much the codes of one class overlap with the codes of the same class and of each class after it. */
 static void compare_class(void *context, size_t task, unsigned worker)
 {
     const struct comparing *s = context;
@@ -356,7 +355,8 @@ static dkvb_status make_room(struct separation **out, const dkvb_separation_rows
                       s->pairs);
 }
 
-/* Finds, for a class, the other class with the largest weighted overlap of codes; in a tie the lowest class. */
+/* Finds, for a class, the other class whose codes have the largest weighted overlap with its own; in a tie the lowest
+ * class. */
 static void find_nearest(struct separation *s, size_t classes, size_t label)
 {
     const double *overlap = s->weighted + label * classes;

@@ -193,7 +193,8 @@ dkvb_status dkvb__terms_take(struct dkvb__record *record, const dkvb_model *mode
     return DKVB_OK;
 }
 
-/* True if the eight bytes are a fraction as the library writes it: 0 to 1, and 0 without a sign. */
+/* True if eight stored bytes are a fraction as the library writes it: a number from 0 to 1, and 0 without a minus
+ * sign. */
 static bool reads_share(const unsigned char *at)
 {
     double x = dkvb__read_double(at);
