@@ -277,7 +277,7 @@ static dkvb_status measure_probe(struct dkvb__audit *a, const struct dkvb__subje
 
 /* The few rows that a relearning attack has drawn for its training, and the codes of these rows. */
 struct few {
-    int32_t *drawn; /* labels of the rows drawn for relearning, [n], -1 = the row was not drawn */
+    int32_t *drawn; /* labels of the rows drawn for the relearning attack, [n], -1 = the row was not drawn */
     int32_t *labels;
     uint16_t *codes;
     size_t count;
@@ -499,8 +499,9 @@ static dkvb_status measure_subject(struct dkvb__audit *a, const struct dkvb__sub
     return rc ? rc : measure_prototypes(a, s);
 }
 
-/* Measures the retrained model, which was trained again without the forgotten rows. A rank (process) that attacks other
- * models needs only the predictions of the retrained model, to compare them with those of the attacked models. */
+/* Measures the retrained model, which was trained again without the forgotten rows. A rank (process) that attacks
+ * models other than the retrained model needs only the retrained model's predictions, to compare them with those of the
+ * attacked models. */
 static dkvb_status measure_reference(struct dkvb__audit *a, uint32_t who, uint64_t seed, bool attacked)
 {
     struct dkvb__subject s = {.who = who, .coded = &a->first};

@@ -273,8 +273,8 @@ void dkvb__audit_gap(const dkvb_audit_estimate *differences, size_t count, dkvb_
         gap->low += (low > 0.0 ? low : high < 0.0 ? -high : 0.0) / (double)count;
         gap->high += fmin(1.0, fmax(fabs(low), fabs(high))) / (double)count;
     }
-    /* The interval of the average gap may exclude its estimate, as the interval of a proportion is not centred on the
-     * proportion. */
+    /* The interval of the average gap may exclude the gap's own estimate, as the interval of a proportion is not
+     * centred on the proportion. */
     gap->low = fmin(gap->low, gap->value);
     gap->high = fmax(gap->high, gap->value);
 }

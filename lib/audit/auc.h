@@ -46,16 +46,16 @@ dkvb_status dkvb__audit_privleak(const double *a, const double *b, const uint8_t
 
 /* Computes the true positive rate: the fraction of members whose score is above a limit that at most floor(fpr *
  * non-members) of the non-members pass; `fpr`, the false positive rate, is from 0 to below 1. The true positive rate
- * shows more than an AUC if few rows are certain (Carlini et al. 2022, arXiv 2112.03570, section 3). Wilson's interval
- * of a true positive rate covers the random choice of members, but not that of the few non-members that set the limit
- * of the scores. */
+ * shows more than an AUC if few rows are certain (Carlini et al. 2022, arXiv 2112.03570, section 3). The Wilson
+ * interval of a true positive rate covers the random choice of members, but not that of the few non-members that set
+ * the limit of the scores. */
 dkvb_status dkvb__audit_tpr(const double *scores, const uint8_t *member, size_t n, double fpr, dkvb_audit_estimate *tpr,
                             const dkvb_allocator *mem);
 
 /* Computes the mean of the values `right`, double[n] from 0 to 1, with Wilson's interval (Wilson 1927, JASA 22). For
- * values that are 0 (wrong) or 1 (right), the mean is the proportion of right answers. If the value of a row is itself
- * the mean of several trials, Wilson's interval is wider than necessary. The estimate of a proportion from n = 0 rows
- * is NaN, and so is its interval. */
+ * values that are 0 (wrong) or 1 (right), their mean is the proportion of right answers. If the value of a row is
+ * itself the mean of several trials, Wilson's interval is wider than necessary. The estimate of a proportion from n = 0
+ * rows is NaN, and so is its interval. */
 void dkvb__audit_share(const double *right, size_t n, dkvb_audit_estimate *share);
 
 /*
@@ -71,11 +71,11 @@ void dkvb__audit_share_difference(const double *a, const double *b, size_t n, dk
 /*
  * The average gap to the retrained model is the mean, over `count` figures, of the absolute difference between the
  * audited model and the retrained model, as unlearning papers report it (Fan et al. 2023, SalUn, arXiv 2310.12508,
- * section 5). Each end of the average gap's interval is the mean of the least, or of the largest, absolute differences
- * that the intervals of the averaged figures allow. The intervals of the four averaged figures are widened from 95 % to
- * 100 - 5 / 4 = 98.75 %, so that all four hold at once in 95 % of cases (Bonferroni); 98.75 % is used even if fewer
- * figures are averaged. The four figures of the average gap are measured on partly the same rows, so the interval of
- * their average is wider than necessary.
+ * section 5). Each end of the interval of the average gap is the mean of the smallest, or of the largest, absolute
+ * differences that the intervals of the averaged figures allow. The intervals of the four averaged figures are widened
+ * from 95 % to 100 - 5 / 4 = 98.75 %, so that all four hold at once in 95 % of cases (Bonferroni); 98.75 % is used even
+ * if fewer figures are averaged. The four figures of the average gap are measured on partly the same rows, so the
+ * interval of their average is wider than necessary.
  */
 void dkvb__audit_gap(const dkvb_audit_estimate *differences, size_t count, dkvb_audit_estimate *gap);
 

@@ -19,8 +19,8 @@
 #include "dkvb/unlearn.h"
 #include "unlearn/evidence.h"
 
-/* Ensembles of models for the measure KLoM; all have the same number of models, one for each seed. Two of the ensembles
- * for the measure KLoM are retrained models; the KLoM between the two is the noise floor. */
+/* Ensembles of models for the measure KLoM; each ensemble has one model for each seed, so all have equally many. Two of
+ * the ensembles for the measure KLoM are retrained models; the KLoM between the two is the noise floor. */
 enum { UNLEARNED, BEFORE, DROPPED, RETRAINED, RETRAINED_AGAIN, ENSEMBLES };
 enum { GROUPS = DKVB__KLOM_GROUPS, MOST_ROWS = 1000 };
 
@@ -43,7 +43,7 @@ struct ensembles {
     double *margins; /* scratch space for the margins of the rows chosen for the measure KLoM, [rows] */
     /* margins of the rows in the models of each ensemble, [models][rows]; NULL if the ensemble is not made */
     float *kept[ENSEMBLES];
-    uint8_t *marks; /* marks of the classes that a forget request names, [classes] */
+    uint8_t *marks; /* marks of the classes that the forget request of an audited model names, [classes] */
     /* labels of the training rows as the audited model learned them, [n]; rows that replays (trainings without
      * forgotten rows) left out have no label */
     int32_t *full;
@@ -325,9 +325,9 @@ static uint32_t method_of(const char *word)
     return 0;
 }
 
-/* Rebuilds the forget request of a journal entry, with the same terms (what was asked, within which limits). The
- * journal stores only hashes of single rows, so a forget request of single rows can be rebuilt only if its rows are
- * those of the audit; otherwise *told becomes false. */
+/* Rebuilds the forget request of a journal entry, with the terms that the entry states (what was asked, within which
+ * limits). The journal stores only hashes of single rows, so a forget request of single rows can be rebuilt only if its
+ * rows are those of the audit; otherwise *told becomes false. */
 static dkvb_status recall(const struct ensembles *e, const dkvb_journal_entry *entry, dkvb_forget_request *q,
                           bool *told)
 {
@@ -353,8 +353,8 @@ static dkvb_status recall(const struct ensembles *e, const dkvb_journal_entry *e
     q->target = entry->target;
     q->max_retain_drop = entry->max_retain_drop > 0.0 ? entry->max_retain_drop : q->max_retain_drop;
     q->max_class_loss = entry->max_class_loss > 0.0 ? entry->max_class_loss : q->max_class_loss;
-    /* The repeated request is forced: if a guard (a limit on the accuracy that other classes lose) stopped the request,
-     * the model would keep the rows and not be comparable. */
+    /* A request that is repeated on another model is forced: if the limit on the accuracy that other classes lose
+     * stopped the request, the model would keep the rows and not be comparable. */
     q->force = 1;
     q->salt = salt;
     return rc;

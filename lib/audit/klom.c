@@ -79,8 +79,8 @@ void dkvb__audit_klom(const float *p, const float *q, uint32_t models, size_t ro
  * other. */
 struct noise {
     const struct dkvb__klom_pair *pair;
-    /* DKVB__DEALS random orders of the models of both ensembles, [DKVB__DEALS][2 models]; the first half of each order
-     * goes to ensemble p */
+    /* DKVB__DEALS random orders of the models of two ensembles, [DKVB__DEALS][2 models]; the first half of each order
+     * is dealt to ensemble p */
     const size_t *deals;
     /* scratch space in which each thread handles the margins of one row, five numbers per model, [threads][5 models] */
     float *scratch;

@@ -33,7 +33,7 @@ struct shadows {
     float *logits;       /* scratch space for the logits of the target rows, [count][classes] */
 };
 
-/* Reports the progress of a training as finished shadow models. */
+/* Reports the progress of training shadow models as a number of finished models. */
 static int relay(void *user, uint64_t done, uint64_t total)
 {
     const struct shadows *s = user;

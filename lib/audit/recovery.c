@@ -13,9 +13,9 @@
 #include "dkvb/search.h"
 
 /* A value of the attacker's constant (added to the logits of the target classes) at which the prediction of a row
- * changes. The attacker's constant, added to the logits of the target classes, makes a row be predicted as a target
- * class if it exceeds the row's gap; each row has a gap of its own. The member `gain` is the change of the mean of two
- * accuracies (on target classes and on all others) when the attacker's constant passes the point where the row's
+ * changes. Each row has a gap of its own: the attacker's constant, added to the logits of the target classes, makes the
+ * row be predicted as a target class if the constant exceeds the gap. The member `gain` is the change of the mean of
+ * two accuracies (on target classes and on all others) when the attacker's constant passes the point where the row's
  * prediction changes: a rise if a row of the target classes becomes right, a fall if another row becomes wrong. */
 struct step {
     double gap, gain;

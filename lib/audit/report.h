@@ -17,7 +17,8 @@ struct dkvb__audit_report {
     dkvb_audit_figure figure[DKVB_AUDIT_SUBJECTS][DKVB_AUDIT_FIGURES];
 };
 
-/* Creates the report of an audit, without any measured figures. The returned audit report is NULL if memory ran out. */
+/* Creates the report of an audit, at first without measured figures. The audit report that is returned is NULL if
+ * memory ran out. */
 struct dkvb__audit_report *dkvb__audit_report_new(uint32_t classes, const dkvb_allocator *mem);
 
 /* Returns the kind of a figure of an audit: DKVB_AUDIT_AUC_…, DKVB_AUDIT_SHARE_… or DKVB_AUDIT_GAP. */

@@ -16,7 +16,7 @@ extern const size_t dkvb__prototype_sizes[DKVB__PROTOTYPE_SIZES];
  * them. */
 enum { DKVB__KLOM_GROUPS = 4 };
 
-/* Codes of all rows of an audit, searched under the same mask. In the codes of an audit under one mask, the array `all`
+/* The codes of all rows of an audit, searched under one mask. In the codes of an audit under one mask, the array `all`
  * has the codes of the training rows, then of the test rows; the other arrays are copies of codes that are decoded
  * again and again. */
 struct dkvb__coded {
@@ -44,7 +44,7 @@ struct dkvb__audit {
     /* The model whose keys all audited models share: the model before the request if the caller gave one, otherwise the
      * audited model. */
     const dkvb_model *base;
-    const dkvb_allocator *mem; /* allocator of the audited model */
+    const dkvb_allocator *mem; /* allocator of memory that belongs to the audited model */
     struct dkvb__run run;
     /* ranks (processes) that deal out the work of the audit (see shares.h); usually this process alone */
     dkvb_ranks ranks;
@@ -56,7 +56,7 @@ struct dkvb__audit {
     bool by_class;
     bool class_attacks; /* true if attacks can try to recover one or several forgotten classes */
 
-    size_t code; /* number of codes of a row: codebooks times k */
+    size_t code; /* number of codes of one row: number of codebooks times k */
     uint32_t classes, k;
     /* numbers of rows of each kind in the audit; `retains` is the number of training rows that were not forgotten */
     size_t n, members, retains, tests, class_tests, targets, attackers;
@@ -74,8 +74,8 @@ struct dkvb__audit {
     int32_t *target_y; /* labels of the attacks' target rows, [targets] */
     /* marks of members among the target rows, [targets], and marks of test rows of forgotten classes, [tests] */
     uint8_t *member, *class_test;
-    /* The labels of the training rows that the attacker has, [n], with -1 for rows that the attacker lacks, and the
-     * same labels without gaps, [attackers]. */
+    /* The labels of the training rows that the attacker has: as [n], with -1 for rows that the attacker lacks, and as
+     * [attackers], without those rows. */
     int32_t *attacker, *attacker_y;
     /* features of the prototypes (means of rows) for each number of prototypes, one after the other,
      * [prototypes][input_dim], or NULL */
@@ -104,7 +104,8 @@ struct dkvb__audit {
      * of the model before the request; NULL unless the measure KLoM is asked for */
     uint8_t *gone, *gone_before;
     bool replayed; /* true if a replay (a training without forgotten rows) of the audited model is in force */
-    size_t klom_rows[DKVB__KLOM_GROUPS]; /* number of rows in each group of the measure KLoM */
+    /* number of rows in each group of rows for which the measure KLoM is computed */
+    size_t klom_rows[DKVB__KLOM_GROUPS];
     /* for each group of rows, the half width of the noise in the measure KLoM that the random choice of models adds */
     double klom_noise[DKVB_AUDIT_SUBJECTS][DKVB__KLOM_GROUPS];
     /* progress of the audit's present stage: the number of finished steps, and of all steps */
@@ -141,7 +142,7 @@ dkvb_status dkvb__audit_attack(struct dkvb__audit *a);
 dkvb_status dkvb__audit_train_anew(struct dkvb__audit *a, dkvb_model **out, const uint16_t *codes,
                                    const int32_t *labels, uint64_t seed);
 
-/* Returns the run options of a library call within a stage of an audit, in which progress is counted in steps.
+/* Returns the run options of a library call within a stage of an audit; progress of the stage is counted in steps.
  * dkvb__audit_finish_step() ends a step of the stage. */
 dkvb_run_options dkvb__audit_steps(struct dkvb__audit *a);
 dkvb_status dkvb__audit_finish_step(struct dkvb__audit *a);

@@ -325,7 +325,7 @@ dkvb_status dkvb_fit(dkvb_model **model, dkvb_codeset **codeset, const dkvb_fit_
     mem = dkvb__allocator(t.o.allocator);
     rc = dkvb__fitting_new(&t.f, rows, run, NULL, &mem);
     if (t.o.codebooks)
-        /* The ranks (processes) that share the codebooks also share the model fitted on them. */
+        /* A fitted model is shared by the ranks (processes) that share its codebooks. */
         t.f.ranks = t.o.codebooks->ranks;
     rc = dkvb__fitting_agree(&t.f, rc);
     if (rc) {

@@ -32,7 +32,7 @@ struct dkvb__fitting {
     dkvb_fit_rows rows; /* the rows that the caller gave, with the number of classes filled in */
     /* The features of the rows to learn from, if the caller gives features and not codes. */
     struct dkvb__rows from;
-    size_t labelled;      /* number of rows to learn from that have a label */
+    size_t labelled;      /* number of labelled rows among the rows to learn from */
     size_t largest_row;   /* index of the first row that has the largest label of all rows */
     uint64_t *class_rows; /* number of rows with each label, uint64_t[classes] */
     uint8_t *held;        /* marks of held-out rows, [n]: 1 if the row is held out and not trained on, otherwise 0 */
@@ -107,8 +107,8 @@ dkvb_status dkvb__fitting_train(const struct dkvb__fitting *f, dkvb_codebooks *c
                                 const uint16_t *codes, const int32_t *labels, const dkvb_train_options *train,
                                 dkvb_model **out);
 
-/* Read (take) and write (give) a caller's settings as far as the caller's struct_size reaches; NULL stands for the
- * defaults. dkvb__settings_take() fills in all of `s`; dkvb__settings_give() writes no settings that
+/* The functions read (take) and write (give) a caller's settings as far as the caller's struct_size reaches; NULL
+ * stands for the defaults. dkvb__settings_take() fills in all of `s`; dkvb__settings_give() writes no settings that
  * dkvb__settings_take() would refuse. */
 dkvb_status dkvb__settings_take(dkvb_settings *s, const dkvb_settings *given);
 dkvb_status dkvb__settings_give(const dkvb_settings *s, dkvb_settings *to);
@@ -127,7 +127,8 @@ dkvb_status dkvb__fitting_choose_whitening(const struct dkvb__fitting *f, const 
                                            bool keeps_held_out, struct dkvb__measured measured[2], bool *compared,
                                            bool *whiten);
 
-/* Checks the fit options of a caller. In the settings `s` of a fit, a setting that the caller left open is 0. */
+/* Checks the options that a caller gives for fitting a model. In the settings `s` of a fit, a setting that the caller
+ * left open is 0. */
 dkvb_status dkvb__fit_take(dkvb_fit_options *o, dkvb_settings *s, const dkvb_fit_options *given);
 
 /* Reports the beginning of a stage of a fit to the progress callback. DKVB_ECANCELLED says that the progress callback

@@ -42,8 +42,8 @@ static dkvb_status check_labels(struct dkvb__fitting *f)
     return DKVB_OK;
 }
 
-/* Computes ids of rows from their names. After this function, all steps of the fit know the rows by the ids computed
- * from their names. */
+/* Computes ids of rows from their names. From here on, the fit knows named rows by the ids computed from their
+ * names. */
 static dkvb_status hash_names(struct dkvb__fitting *f, const uint8_t *salt)
 {
     dkvb_fit_rows *r = &f->rows;

@@ -76,8 +76,8 @@ static dkvb_status scratch_new(struct sweep *s)
     return DKVB_OK;
 }
 
-/* The span of a sweep's progress that one library call covers: when the call has done a fraction of its work, the sweep
- * has advanced by the same fraction of `part`. */
+/* The span of a sweep's progress that one library call covers: when the call has done a fraction of its work, the
+ * sweep's progress has grown by that fraction of `part`. */
 struct span {
     const dkvb_run_options *outer;
     /* progress of the sweep before a library call, progress that the call makes, and progress of the whole sweep, in
@@ -87,7 +87,7 @@ struct span {
 };
 
 /* Reports the progress of one library call as progress of the whole sweep. A library call within a sweep has several
- * stages, each of which reports progress from 0 on, so only progress beyond the largest earlier value counts. */
+ * stages, each of which reports progress from 0 on, so a report counts only if it is larger than all reports before. */
 static int pass_on(void *user, uint64_t done, uint64_t total)
 {
     const struct span *span = user;

@@ -147,8 +147,8 @@ static dkvb_status begin_or_go_on(struct dkvb__sweep_part *p, const uint8_t *fin
                                   dkvb_sweep_cell *cells, uint64_t *done)
 {
     char head[HEAD], found[HEAD];
-    /* A part file of the same format begins with a text, the digit of the version and a blank; the number of these
-     * bytes is computed here. */
+    /* The number of bytes with which every part file of this format begins is computed here: a text, the digit of the
+     * version and a blank. */
     size_t length = make_head(head, fingerprint), got, version = sizeof magic + 1;
     dkvb_status rc = dkvb__partfile_get(p->fd, p->path, 0, found, length, &got);
 

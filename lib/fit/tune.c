@@ -34,8 +34,8 @@ static double seconds_now(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* Finds out whether the time limit for tuning is over. Rank 0 decides for all ranks (processes) when tuning ends, as
- * their clocks could differ by a trial. */
+/* Finds out whether the time that the caller allowed for tuning is over. Rank 0 decides for all ranks (processes) when
+ * tuning ends, as their clocks could differ by a trial. */
 static dkvb_status time_is_up(const struct dkvb__fitting *f, double end, bool *up)
 {
     dkvb_ranks ranks;

@@ -18,7 +18,8 @@ struct report {
      * pointer to the whole struct. */
     dkvb_reference_report open;
     dkvb_reference_line line[LINES];
-    uint8_t *forgotten; /* marks of the classes that have forgotten rows, [classes] */
+    /* marks of the classes that have forgotten rows in the comparison with linear heads, [classes] */
+    uint8_t *forgotten;
     dkvb_allocator mem;
 };
 
@@ -230,8 +231,8 @@ static dkvb_status add_head(struct comparison *c, const dkvb_reference *head, co
 }
 
 /* Fits a linear head to the rows that are not forgotten. For ridge regression the forgotten rows are removed from the
- * head's sums over rows, if the sums have enough digits; otherwise, and for logistic regression, the head is fitted to
- * the kept rows from the start. */
+ * linear head's sums over rows, if the sums have enough digits; otherwise, and for logistic regression, a new linear
+ * head is fitted to the kept rows. */
 static dkvb_status forget(struct comparison *c, dkvb_reference **head)
 {
     dkvb_reference *kept;

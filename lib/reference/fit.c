@@ -92,7 +92,7 @@ static dkvb_status check_classes(const struct dkvb__sums *s)
     return DKVB_OK;
 }
 
-/* State of fitting a linear head. */
+/* State of fitting a linear head (a linear classifier of rows). */
 struct fitting {
     const dkvb_reference_rows *rows;
     const int32_t *labels; /* labels of all rows to which the linear head is fitted, [n] */
@@ -108,7 +108,7 @@ struct fitting {
 struct scoring {
     const dkvb_reference *head;
     size_t room;    /* largest number of rows in a block whose scores are computed */
-    double *x;      /* features of the rows of a block of rows, [room][dim] */
+    double *x;      /* features of a block of rows to which a linear head is applied, [room][dim] */
     double *scores; /* Scores of the rows of a block for each class, [room][classes]. */
 };
 
@@ -279,8 +279,8 @@ static void note_sums(dkvb_reference *h, const struct dkvb__sums *s)
         h->info.empty += s->count[l] == 0;
 }
 
-/* Fits a linear head by ridge regression. From the sums over the rows that are not held out, weights for each penalty
- * are computed; with the chosen penalty, the final weights are computed from the sums over all rows. */
+/* Fits a linear head by ridge regression on the labels. From the sums over the rows that are not held out, weights for
+ * each penalty are computed; with the chosen penalty, the final weights are computed from the sums over all rows. */
 static dkvb_status fit_ridge(struct fitting *f)
 {
     dkvb_reference *h = f->head;
@@ -321,7 +321,7 @@ static dkvb_status fit_logistic(struct fitting *f)
 
     if (!rc)
         rc = check_classes(s);
-    /* The scale of the rows' features is bounded, as the weights of the head must fit in a float. */
+    /* The scale of the rows' features is bounded, as the weights of the linear head must fit in a float. */
     if (!rc && !(dkvb__sums_scale(s) >= 1e-30 && dkvb__sums_scale(s) <= 1e30))
         rc = dkvb__fail(DKVB_EINVAL, "rows: their root mean square is %g, for logistic 1e-30 to 1e30 is supported",
                         dkvb__sums_scale(s));

@@ -40,12 +40,14 @@ struct dkvb__sums {
     uint64_t rows;
     uint64_t *count; /* number of rows of each class that the sums of the linear head contain, [classes] */
     double *shift;   /* vector close to the mean of the rows, which is subtracted from each row, [dim] */
-    /* sum of x - shift over all rows x of the head, where `shift` is a vector close to their mean, [dim] */
+    /* sum of x - shift over all rows x of the linear head, where `shift` is a vector close to their mean, [dim] */
     double *total;
     /* sums of x - shift over the rows x of each class, where `shift` is a vector close to the mean of all rows,
      * [classes][dim] */
     double *cross;
-    double *gram; /* sum of (x - shift)(x - shift)' over all rows x of the head, [dim][dim], lower triangle by rows */
+    /* sum of (x - shift)(x - shift)' over all rows x of the linear head, with a vector `shift` close to their mean,
+     * [dim][dim], lower triangle by rows */
+    double *gram;
     dkvb_allocator mem;
 };
 
@@ -101,8 +103,9 @@ struct dkvb__logistic {
     const int32_t *labels; /* labels of the rows of the logistic regression, [rows->n], -1 for rows that are left out */
     /* sums over the rows, from which a fit of logistic regression takes centre, scale and covariance */
     struct dkvb__sums *sums;
-    uint32_t columns;       /* number of classes with rows; each of them has a column of weights */
-    uint32_t *column_class; /* class that each column of weights belongs to, [columns] */
+    uint32_t columns; /* number of classes with rows; each of them has a column of weights */
+    /* for each column of weights of the logistic regression, the class to which the column belongs, [columns] */
+    uint32_t *column_class;
     /* For each class, the index of its column of weights, [classes]; -1 for a class without a column. */
     int32_t *class_column;
     /* number of parameters of the regression, columns * (dim + 1): weights [columns][dim] for scaled rows, then
@@ -110,7 +113,7 @@ struct dkvb__logistic {
     size_t size;
     double *point;  /* present weights and intercepts of the logistic regression, [size] */
     double *memory; /* memory for all other arrays that a fit of logistic regression needs */
-    float *block;   /* scratch space for a block of rows and their scores */
+    float *block;   /* scratch space for a block of rows and their scores in the logistic regression */
     uint32_t iterations;
     bool converged;
     double gradient; /* largest absolute element of the gradient at the present weights of the regression */

@@ -21,7 +21,7 @@
 #include "base/status.h"
 
 enum {
-    PAIRS = 10, /* number of steps that L-BFGS remembers */
+    PAIRS = 10, /* number of latest steps that L-BFGS remembers */
     /* largest number of times that a step of L-BFGS is halved because the step does not lower the loss */
     HALVINGS = 30,
     /* largest number of elements, of rows and of their scores, that a block of rows may have in memory */
@@ -339,9 +339,9 @@ static dkvb_status go_down(struct search *s, bool *less)
     return walk(s, less);
 }
 
-/* L-BFGS remembers the step just found and the change of the gradient along the step, and the weights move to the end
- * of the step. L-BFGS does not remember a step along which the gradient did not grow: the loss is convex, so only
- * rounding errors explain such a step, which could turn search directions upwards. */
+/* The step just found and the change of the gradient along it are stored in the memory of L-BFGS, and the weights move
+ * to the end of the step. L-BFGS does not remember a step along which the gradient did not grow: the loss is convex, so
+ * only rounding errors explain such a step, which could turn search directions upwards. */
 static void take_step(struct search *s)
 {
     size_t n = s->fit->size;

@@ -1,4 +1,4 @@
-/* Every public call of the reference library begins and ends with the functions of lib/reference/work.c. */
+/* Every public call of the reference library (linear heads) begins and ends with functions of lib/reference/work.c. */
 #include "reference/head.h"
 
 #include <pthread.h>

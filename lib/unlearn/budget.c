@@ -30,7 +30,7 @@
 #include "unlearn/choose.h"
 #include "unlearn/effect.h"
 
-/* The number of rounds, each with larger budgets (numbers of masked pairs), after which the search for a budget ends.
+/* largest number of rounds of the search for a budget; each round goes on to larger budgets (numbers of masked pairs)
  * Each round of the search for a budget follows the answers to rows up to four times as many masked pairs as the round
  * before. */
 enum { ROUNDS = 4, FURTHER = 2 };

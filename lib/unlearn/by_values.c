@@ -32,7 +32,7 @@ static double preference(const float *value, const uint8_t *marks, size_t classe
 
 struct scoring {
     const struct dkvb__choice *choice;
-    uint64_t *scores; /* scores of the key-value pairs, [codebooks][keys] */
+    uint64_t *scores; /* scores by which key-value pairs are chosen to be masked, [codebooks][keys] */
     float *value;     /* scratch space for the values of one key-value pair, [threads][classes] */
 };
 

@@ -40,7 +40,7 @@ struct selecting {
     const dkvb_mask *mask;
     const dkvb_codeset_rows *held;
     const size_t *rows; /* indices of the rows in `held` that are measured, [n]; NULL if all rows are measured */
-    uint16_t *codes;    /* selected keys of each measured row, [n][codebooks][top_k] */
+    uint16_t *codes;    /* selected keys of each row whose answer is measured, [n][codebooks][top_k] */
     /* number of (row, codebook) pairs whose codes have fewer unmasked keys than the model selects */
     _Atomic uint64_t exhausted;
 };
@@ -179,8 +179,8 @@ static dkvb_status compare(const struct side *before, const struct side *after, 
     rc = dkvb__model_agree(model, rc);
     if (!rc)
         rc = answer(before, &held, rows, n, codes, answers, &out, opts);
-    /* If the two sides of a comparison have the same model and mask, the answers of the second side are copies of the
-     * first's. */
+    /* If the two models that are compared are one and the same model with the same mask, the answers of the second are
+     * copies of the first's. */
     if (!rc && before->model == after->model && before->mask == after->mask)
         memcpy(answers + n, answers, n * sizeof *answers);
     else if (!rc)

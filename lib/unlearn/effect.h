@@ -23,8 +23,8 @@ dkvb_status dkvb__effect_answer(const dkvb_model *model, const dkvb_mask *mask, 
                                 int32_t *labels, uint64_t *exhausted, const dkvb_run_options *run);
 
 /* Compares two models of the same codebooks as dkvb_effect_measure() does, each under its own mask in force: for
- * example, the models before and after a replay (a training without some rows). The comparison returns DKVB_EMISMATCH
- * unless both models have the same number of classes and the same top_k. */
+ * example, the models before and after a replay (a training without some rows). The comparison of two models returns
+ * DKVB_EMISMATCH unless they have equal numbers of classes and equal top_k. */
 dkvb_status dkvb__effect_compare(const dkvb_model *before, const dkvb_model *after, const dkvb_codeset_rows *held,
                                  dkvb_class_effect *effects, const dkvb_run_options *run);
 
@@ -69,7 +69,8 @@ dkvb_status dkvb__budget_find(const dkvb_model *model, const uint32_t *rank, con
  * [count], has the numbers of pairs that the measured masks hide, in ascending order. The array `effects`,
  * [count][classes], gets the effect on the accuracy of each class for each budget (number of masked pairs). The array
  * `exhausted`, [count], or NULL, gets for each mask the number of cases in which a row finds too few unmasked keys in a
- * codebook, as in dkvb_effect_measure(). The progress callback of dkvb__effects_along() counts rows.
+ * codebook, as in dkvb_effect_measure(). The progress callback of dkvb__effects_along() counts the rows that were
+ * measured.
  */
 dkvb_status dkvb__effects_along(const dkvb_model *model, const uint32_t *rank, const dkvb_codeset_rows *held,
                                 const uint64_t *budgets, size_t count, dkvb_class_effect *effects, uint64_t *exhausted,

@@ -14,7 +14,7 @@ static inline bool dkvb__strength_known(uint32_t strength)
 }
 
 /* Sets the strength, the salt and the commitment (hash) to rows of a journal record as the options ask, after checking
- * the options. If dkvb__evidence_take() fails, the caller must clear the journal record with dkvb__record_clear(). */
+ * the options. If dkvb__evidence_take() fails, the caller must free the journal record with dkvb__record_clear(). */
 dkvb_status dkvb__evidence_take(struct dkvb__record *record, const dkvb_forget_options *o, const dkvb_ranks *ranks,
                                 const dkvb_allocator *mem);
 

@@ -1,6 +1,6 @@
 /*
  * The journal of a model only grows: undoing and relearning add entries of their own. The mask in force is the union of
- * the masks of all forgettings that were neither undone nor purged, so requests may be undone in any order. A
+ * the masks of all forgettings that were neither undone nor purged, so forget requests may be undone in any order. A
  * forgetting that a relearning ended keeps its pairs masked.
  */
 #include "unlearn/journal.h"
@@ -85,7 +85,7 @@ void dkvb__record_add_to(const struct dkvb__record *record, dkvb_mask *mask)
 }
 
 /* Lists the key-value pairs that a mask hides, in ascending order of their numbers. NULL is returned if memory for the
- * list of pairs runs out. */
+ * list of a mask's pairs runs out. */
 static uint32_t *list_pairs(const dkvb_mask *mask, uint64_t count, const dkvb_allocator *mem)
 {
     uint32_t *list = dkvb__alloc(mem, (size_t)count, sizeof *list), *at = list;
@@ -172,8 +172,8 @@ dkvb_status dkvb_model_forget(dkvb_model *model, const dkvb_mask *mask, const dk
         dkvb__record_clear(&record, &model->mem);
         return rc;
     }
-    /* From this line on, adding the journal entry cannot fail. A journal record gets all its numbers before its chain
-     * hash is computed, as the hash covers the numbers. */
+    /* From this line on, adding an entry to the journal cannot fail. A journal record gets all its numbers before its
+     * chain hash is computed, as the hash covers the numbers. */
     before = dkvb__mask_count(model->mask);
     dkvb__record_add_to(&record, model->mask);
     dkvb__drop_purged(model->mask, model->codebooks);

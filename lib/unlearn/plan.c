@@ -126,8 +126,8 @@ dkvb_status dkvb__plan_ids_of(const struct dkvb__planning *p, const uint8_t *cla
 }
 
 /* Checks that the codeset belongs to the model for which a forgetting is planned. If a plan of forgetting places the
- * keys again, the codeset may have other keys than the model, since an earlier call may have saved the model but not
- * the codeset. */
+ * keys again, codeset and model may have different keys, since an earlier call may have saved the model with new keys
+ * but not the codeset. */
 static dkvb_status check_set(const struct dkvb__planning *p)
 {
     const dkvb_forget_request *q = &p->plan->request;
@@ -355,8 +355,8 @@ static dkvb_status count_pairs(struct dkvb__planning *p)
 }
 
 /* Refuses a plan of forgetting whose mask changes no answer to any measured row, as nothing would be forgotten. If a
- * mask changes no answer but has pairs, the option `force` records the forget request all the same: if another request
- * is undone later, these pairs stay masked. */
+ * mask changes no answer but has pairs, the option `force` records the forget request all the same, so that the pairs
+ * stay masked if another request that masks them is undone later. */
 static void refuse_nothing(dkvb_plan *plan)
 {
     if (plan->info.pairs == 0 && plan->info.budget_found)

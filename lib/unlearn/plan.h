@@ -23,8 +23,8 @@ struct dkvb__again {
 /* largest number of bytes of the text that tells why a plan of forgetting was refused, with the terminating NUL */
 enum { DKVB__MAX_REFUSAL = 700 };
 
-/* A plan of one or several forget requests. The plan of several forget requests has as its parts a plan for each
- * request, in order. */
+/* A plan of forgetting, for one or several forget requests. The plan of several forget requests has as its parts a plan
+ * for each request, in order. */
 struct dkvb_plan {
     dkvb_allocator mem;
     dkvb_plan_info info;
@@ -72,8 +72,8 @@ struct dkvb_plan {
     /* model on newly placed keys, which replaces the old model when the planned forgetting is applied; NULL if the keys
      * stay */
     dkvb_model *placed;
-    /* The codeset for the model on new keys, `placed`; if `placed` is NULL, the model is already in force, and only
-     * this codeset is left to be written. */
+    /* The codeset for the model on new keys, `placed`; if `placed` is NULL, that model was already put into force, and
+     * only the codeset is left to be written. */
     dkvb_codeset *placed_set;
 
     struct dkvb_plan **parts;
@@ -90,7 +90,7 @@ struct dkvb_plan {
     char *names;
 };
 
-/* State of making a plan of forgetting. */
+/* State of making a plan of forgetting, from the request to the finished plan. */
 struct dkvb__planning {
     dkvb_plan *plan;
     dkvb_model *model; /* the caller's model, for which a plan of forgetting is made */
@@ -223,7 +223,7 @@ dkvb_forget_options dkvb__plan_terms(const dkvb_plan *plan, const dkvb_plan *par
 void dkvb__plan_salt(uint8_t salt[32], const uint8_t first[32], const char *what, uint64_t index);
 
 /* Writes the journal entries of a plan of one request with the forgetting strength `suppress`. The number of the
- * journal entry of the request itself, not of an earlier request that was repeated, is stored in *entry. */
+ * journal entry of the planned request itself, not of an earlier request that was repeated, is stored in *entry. */
 dkvb_status dkvb__plan_write(const dkvb_plan *plan, struct dkvb_model *draft, uint64_t *entry);
 
 /* Makes sure that the training rows or the held-out rows of the codeset have their codes: they are searched now if

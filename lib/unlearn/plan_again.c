@@ -6,7 +6,7 @@
 #include "base/status.h"
 #include "unlearn/plan.h"
 
-/* One earlier forget request that has a target accuracy. */
+/* One of the earlier forget requests that have a target accuracy. */
 struct group {
     uint64_t entry; /* number of the earlier request's journal entry; 0 for the request that is being planned */
     uint8_t *classes;
@@ -93,8 +93,8 @@ static dkvb_status find_groups(const struct dkvb__planning *p, struct groups *g)
         dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;
 
         rc = dkvb_journal_get(p->model, i, &entry);
-        /* Journal entries that repeat the forgetting of an earlier request are left out, as the earlier entry has the
-         * same request. */
+        /* A journal entry that repeats the forgetting of an earlier request is left out, as the request is already
+         * taken from the earlier entry. */
         if (!rc && in_force(&entry) && entry.found && entry.again == 0)
             rc = add_group(g, p, entry.id, entry.target);
     }

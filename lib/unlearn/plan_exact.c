@@ -640,7 +640,7 @@ dkvb_status dkvb__apply_exact(dkvb_plan *plan, dkvb_model *model, dkvb_codeset *
         dkvb__draft_free(&draft);
         return failed;
     }
-    /* From this line on, applying a plan with the forgetting strength `exact` cannot fail. */
+    /* From this line on, applying a plan of forgetting with the strength `exact` cannot fail. */
     if (!placed)
         (void)dkvb__removal_commit(&removal, set, plan->ids, plan->id_count);
     if (placed)

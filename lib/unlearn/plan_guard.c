@@ -229,7 +229,7 @@ static dkvb_status measure_sum(const struct dkvb__planning *p, dkvb_mask *withou
 
 /* Measures how much accuracy one class loses by all masks together, sum[label], leaving out the masks of requests that
  * were allowed to cost the class more than the limit, if there are any. The argument `scratch`, [classes], is scratch
- * space. */
+ * space for effects on each class. */
 static dkvb_status measure_beyond(const struct dkvb__planning *p, uint32_t label, const dkvb_mask *without,
                                   dkvb_mask *with, dkvb_class_effect *sum, dkvb_class_effect *scratch, bool *any)
 {
@@ -252,8 +252,8 @@ static dkvb_status measure_beyond(const struct dkvb__planning *p, uint32_t label
  * Each of many requests by rows may keep its limits, and all together may still cost a class more accuracy than one
  * request may. The rows of many requests come from many persons, none of whom is responsible for the total loss, so the
  * accuracy under all masks is compared with the accuracy under the masks of requests that name classes or were forced.
- * The guard against too large losses of other classes treats the mask of a journal entry in force that names no class
- * like the mask of a request for rows. Purged pairs are left out when the accuracies under different masks are
+ * In the guard against too large losses of other classes, the mask of a journal entry in force that names no class
+ * counts like the mask of a request for rows. Purged pairs are left out when the accuracies under different masks are
  * compared, as their values are erased; how much accuracy they cost is known from the journal only.
  */
 dkvb_status dkvb__guard_sum(struct dkvb__planning *p)

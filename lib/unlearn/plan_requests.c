@@ -243,7 +243,7 @@ static dkvb_status add_part(struct reading *r, uint64_t line, dkvb_plan **part)
     return DKVB_OK;
 }
 
-/* Reads one line (one forget request) of the text of requests; the line comes without its line end. */
+/* Reads one line, which is one forget request, of the text of several requests; the line comes without its line end. */
 static dkvb_status take_line(struct reading *r, char *line, uint64_t number)
 {
     char *reason = strchr(line, '\t'), *list;

@@ -1,4 +1,5 @@
-/* Relearning: training on forgotten rows or classes is refused, or ends their forgetting. */
+/* Relearning: training on forgotten rows or classes either is refused, or ends the forgetting of these rows or
+ * classes. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -50,8 +51,8 @@ dkvb_status dkvb__relearn_check(const dkvb_model *model, const int32_t *labels, 
     return DKVB_OK;
 }
 
-/* Makes a journal record that ends the forgetting of the journal entry at `index`. Making the journal record may fail,
- * but appending the record cannot. */
+/* Makes a journal record (not yet appended) that ends the forgetting of the journal entry at `index`. Making a journal
+ * record that ends a forgetting may fail, but appending the record cannot. */
 static dkvb_status make(dkvb_model *model, size_t index, const dkvb_forget_options *opts, struct dkvb__record *record)
 {
     dkvb_status rc = dkvb__journal_prepare(model, DKVB_JOURNAL_RELEARN, opts, record);
@@ -62,7 +63,7 @@ static dkvb_status make(dkvb_model *model, size_t index, const dkvb_forget_optio
 }
 
 /* Makes a journal record that ends the forgetting of the journal entry at `index` for those of its classes that were
- * taught again. The argument `marks`, [classes], is scratch space. */
+ * taught again. The argument `marks`, [classes], is scratch space for marks of classes. */
 static dkvb_status make_for_classes(dkvb_model *model, size_t index, const uint8_t *taught, uint8_t *marks,
                                     struct dkvb__record *record)
 {
@@ -80,7 +81,8 @@ static dkvb_status make_for_classes(dkvb_model *model, size_t index, const uint8
 enum { IN_FORCE, OVER_BY_CLASS, OVER_BY_ROWS };
 
 /* Finds the journal entries whose forgetting ends by relearning: the array what, [entries], is all zeros at first, and
- * what[i] becomes the reason for entry i. The number of journal entries whose forgetting ends is stored in *over. */
+ * what[i] becomes the reason for entry i. The number of journal entries whose forgetting ends by relearning is stored
+ * in *over. */
 static dkvb_status find_over(const dkvb_model *model, const uint8_t *taught, const uint64_t *back, size_t n,
                              uint8_t *what, size_t *over)
 {

@@ -14,14 +14,14 @@
 /* Memory that a replay (a training without some rows) needs while it runs. */
 struct work {
     const dkvb_codeset *set;
-    const struct dkvb__coderows *rows; /* the rows of the training part of the codeset */
+    const struct dkvb__coderows *rows; /* the rows of the training part of the codeset that a replay trains on */
     const dkvb_allocator *mem;
     struct dkvb__run run;
     uint8_t *gone;   /* marks of the training rows to be left out of the replay, [n] */
     int32_t *labels; /* labels of the rows in one training session, [n]: -1 if a row takes no part in the session */
     /* codes of the training rows, with DKVB_CODE_NONE in place of purged pairs; NULL if no pairs are purged */
     uint16_t *live_codes;
-    uint8_t trained[16]; /* fingerprint of the training that the new model will have */
+    uint8_t trained[16]; /* fingerprint of the training that the newly trained model will have */
 };
 
 static dkvb_status check(const dkvb_model *model, const dkvb_codeset *set)
@@ -232,8 +232,8 @@ static void work_free(struct work *w)
     dkvb__free_erased(w->mem, w->live_codes);
 }
 
-/* Checks all conditions of a replay (a training without some rows) before the training begins. If preparing a replay (a
- * training without some rows) fails or ends, the caller frees its memory by work_free(). */
+/* Checks all conditions of a replay (a training without some rows) before the training begins. The caller frees the
+ * memory of a replay (a training without some rows) by work_free(), also if preparing the replay failed. */
 static dkvb_status work_new(struct work *w, const dkvb_model *model, const dkvb_codeset *set, const uint64_t *without,
                             size_t n, const dkvb_run_options *run)
 {
@@ -336,7 +336,7 @@ dkvb_status dkvb__replay_commit(struct dkvb__replay *r, const dkvb_forget_option
     rc = dkvb__journal_prepare(model, DKVB_JOURNAL_REPLAY, opts, &record);
     if (rc)
         return rc;
-    /* From this line on, committing the replay cannot fail. */
+    /* From this line on, putting the newly trained values of a replay into the model cannot fail. */
     dkvb__values_replace(model, after);
     r->after = NULL;
     id = dkvb__journal_append(model, &record);

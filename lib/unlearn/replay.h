@@ -29,20 +29,21 @@ dkvb_status dkvb__replay_ids_of(const dkvb_codeset *set, const uint8_t *classes,
                                 const dkvb_allocator *mem);
 
 /* Trains the values of a model again from a codeset, without some of its rows. A replay does not change the model
- * before dkvb__replay_commit(), so the model may be mapped read-only from a file until then. The new replay `*out` is
- * NULL after a failure. */
+ * before dkvb__replay_commit(), so the model may be mapped read-only from a file until then. The new replay `*out` (a
+ * newly trained model beside the original) is NULL after a failure. */
 dkvb_status dkvb__replay_new(struct dkvb__replay **out, dkvb_model *model, const dkvb_codeset *set,
                              const uint64_t *without, size_t n, bool in_place, const dkvb_run_options *run);
 
 /* Replaces the values of the original model by the replay's new values, and adds a journal entry. DKVB_ESTATE says that
  * the model was trained or got classes after dkvb__replay_new(); in this case no values are replaced. The arguments
- * `opts` and `entry` of dkvb__replay_commit() may be NULL. After dkvb__replay_commit() nothing can be done with a
+ * `opts` and `entry` of dkvb__replay_commit() may each be NULL. After dkvb__replay_commit() nothing can be done with a
  * replay except to free it. */
 dkvb_status dkvb__replay_commit(struct dkvb__replay *replay, const dkvb_forget_options *opts, uint64_t *entry);
 
-/* Replaces the values and selection counts of the model by those of the model `after`, which is freed. The model and
- * the model that replaces its values must have the same codebooks, classes, type of values and allocator, and must both
- * keep selection counts or neither. Replacing the values and selection counts of a model cannot fail. */
+/* Replaces the values and selection counts of the model by those of the model `after`, which is freed. The model whose
+ * values are replaced and the model that replaces them must have the same codebooks, classes, type of values and
+ * allocator, and must both keep selection counts or neither. Replacing the values and selection counts of a model
+ * cannot fail. */
 void dkvb__values_replace(dkvb_model *model, dkvb_model *after);
 
 /* Frees a replay (a newly trained model beside the original), committed or not. A replay that is NULL is allowed and

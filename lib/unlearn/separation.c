@@ -186,7 +186,7 @@ struct comparing {
     const dkvb_separation_rows *in;
     const uint32_t *counts;
     const uint64_t *rows;
-    double *jaccard, *weighted; /* overlaps of the codes of two classes, [classes][classes] */
+    double *jaccard, *weighted; /* overlaps of the codes of each two classes, [classes][classes] */
 };
 
 /* Computes how much the codes of two classes overlap. The frequencies with which the rows of classes a and b select a

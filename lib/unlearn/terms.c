@@ -101,7 +101,8 @@ static dkvb_status check_numbers(const dkvb_forget_options *o)
     return DKVB_OK;
 }
 
-/* Checks the journal entry whose forgetting is repeated: a forgetting can be repeated only while it is in force. */
+/* Checks the journal entry number `again`, whose forgetting is to be repeated: a forgetting can be repeated only while
+ * it is in force. */
 static dkvb_status check_again(const dkvb_model *model, uint64_t again)
 {
     const struct dkvb__journal *j = &model->journal;
