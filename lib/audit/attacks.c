@@ -219,7 +219,7 @@ static dkvb_status measure_membership(struct dkvb__audit *a, const struct dkvb__
     const struct dkvb__answers answers = {a->logits, a->target_y, a->targets, a->classes, s->dropped};
     struct dkvb__fitting how = fitting;
     dkvb_run_options run = dkvb__audit_steps(a);
-    /* margins of the target rows in the shadow models, under the mask that belongs to the audited model */
+    /* margins of the target rows in the shadow models, decoded under the mask of the audited model */
     double **rows = a->rows[s->who], *shadows = NULL;
     dkvb_status rc = dkvb__audit_make_rows(a, s->who, DKVB_AUDIT_MEMBERSHIP_LOSS);
 
@@ -532,8 +532,8 @@ static bool can_drop(const struct dkvb__audit *a)
 }
 
 /* Trains the shadow models of an audit and computes their margins in four views (ways to see a model's answers): 0
- * without a mask, 1 under the mask of the audited model, 2 under the mask of the model before the request, 3 as view 2
- * but without the logit columns of the forgotten classes. */
+ * without a mask, 1 under the mask of the audited model, 2 under the mask of the model before the forget request, 3 as
+ * view 2 but without the logit columns of the forgotten classes. */
 dkvb_status dkvb__audit_make_shadows(struct dkvb__audit *a)
 {
     const struct dkvb__view views[] = {{a->first.targets, NULL},

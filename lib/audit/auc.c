@@ -4,8 +4,9 @@
  * midrank among all rows, `all`, and its midrank among rows of its kind, `own`, the placement of a member is (all -
  * own) / others, the fraction of non-members below the member, ties counted half. In an AUC, the placement of a
  * non-member is the fraction of members whose score is higher: 1 - (all - own) / members, with `all` and `own` its
- * midranks among all rows and among non-members. The AUC is the mean placement of the members; its variance is S10 /
- * members + S01 / others, where S10 and S01 are the variances of the placements of members and of non-members.
+ * midranks among all rows and among non-members. An AUC is the mean placement of the members, the placement of a member
+ * being the fraction of non-members with smaller scores; its variance is S10 / members + S01 / others, where S10 and
+ * S01 are the variances of the placements of members and of non-members.
  */
 #include "audit/auc.h"
 
@@ -77,8 +78,8 @@ static dkvb_status placements(const double *scores, const uint8_t *member, size_
     return DKVB_OK;
 }
 
-/* Computes an AUC, which is the mean placement of the members, and the AUC's interval from the variances over members
- * and non-members. */
+/* Computes an AUC as the mean, over members, of the fraction of non-members with smaller scores, and the AUC's interval
+ * from the variances over members and non-members. */
 static void estimate(const double *place, const uint8_t *member, size_t n, const struct kinds *kinds,
                      dkvb_audit_estimate *out)
 {
@@ -214,8 +215,8 @@ dkvb_status dkvb__audit_tpr(const double *scores, const uint8_t *member, size_t 
     order = dkvb__order_by(scores, n, mem);
     if (!order)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for the order of %zu scores", n);
-    /* For a true positive rate, the limit of the scores is the score of the first non-member that may not pass; members
-     * with an equal score do not pass either. */
+    /* For a true positive rate, the limit that scores must exceed is the score of the first non-member that may not
+     * pass; members with exactly this score do not pass either. */
     for (size_t i = n; i-- > 0;)
         if (!member[order[i].index] && above++ == (size_t)(fpr * (double)kinds.others)) {
             limit = scores[order[i].index];

@@ -34,8 +34,8 @@ struct ensembles {
     float *x;        /* features of the rows chosen for the measure KLoM, [rows][dim] */
     int32_t *y;      /* labels of the rows chosen for the measure KLoM, [rows] */
     uint16_t *codes; /* codes of the rows chosen for the measure KLoM without a mask, [rows][code] */
-    /* codes of the rows chosen for the measure KLoM under the mask of the model before the request; NULL if that model
-     * has no mask */
+    /* codes of the rows chosen for the measure KLoM under the mask of the model before the forget request; NULL if that
+     * model has no mask */
     uint16_t *earlier;
     /* codes of the rows chosen for the measure KLoM under the mask of the model that is being measured, [rows][code] */
     uint16_t *masked;
@@ -47,7 +47,7 @@ struct ensembles {
     /* labels of the training rows as the audited model learned them, [n]; rows that replays (trainings without
      * forgotten rows) left out have no label */
     int32_t *full;
-    int32_t *earlier_full; /* labels of the training rows as the model before the request learned them, [n] */
+    int32_t *earlier_full; /* labels of the training rows as the model before the forget request learned them, [n] */
     /* The labels from which retrained models learn, [n]: -1 for forgotten rows, otherwise the labels that the audited
      * model learned. */
     int32_t *without;
@@ -57,7 +57,7 @@ struct ensembles {
     /* ids of the rows that a replay removes from the codeset's copy, at most as many as the codeset has rows */
     uint64_t *gone_ids;
     uint8_t *gone_rows; /* scratch space for one mark for each row of the codeset */
-    bool apart;         /* true if the model before the request learned other rows than the audited model */
+    bool apart;         /* true if the model before the forget request learned other rows than the audited model */
     /* true if all forget requests of the audited model were planned again on the model that is measured now */
     bool planned;
 };
@@ -449,8 +449,8 @@ static dkvb_status forget_again(struct ensembles *e, dkvb_model *model)
         if (rc || entry.kind != DKVB_JOURNAL_FORGET || !entry.in_force)
             continue;
         if (entry.again && e->planned)
-            /* If a later request made an earlier forgetting be repeated, the journal entry of the repetition is
-             * skipped: planning the later request anew repeats the forgetting if necessary. */
+            /* If a forgetting was repeated because of a later request, the journal entry of the repetition is skipped,
+             * since planning the later request anew repeats the forgetting if necessary. */
             continue;
         done = false;
         if (!entry.again)
@@ -487,8 +487,8 @@ static dkvb_status look_at_unlearned(struct ensembles *e, dkvb_model *model, uin
     return rc;
 }
 
-/* Computes the margins of a model made like the model before the request: once with all logit columns, and once with
- * the forgotten classes' columns left out. */
+/* Computes the margins of a model made like the model before the forget request: once with all logit columns, and once
+ * with the forgotten classes' columns left out. */
 static dkvb_status look_at_before(struct ensembles *e, const dkvb_model *model, uint32_t number)
 {
     const uint16_t *codes = e->earlier ? e->earlier : e->codes;
@@ -499,9 +499,9 @@ static dkvb_status look_at_before(struct ensembles *e, const dkvb_model *model, 
 
 /* Trains, with a given seed, one model for the measure KLoM on the rows of the audited model. The margins of a new
  * model for the measure KLoM are computed after its forgettings, and also before its forgettings if the model before
- * the request learned the same rows. If a replay (a training without some rows) left out the forgotten rows, neither
- * the new models for the measure KLoM nor the retrained models ever see these rows: the models differ only in their
- * seeds, and in what other requests masked. */
+ * the forget request learned the same rows. If a replay (a training without some rows) left out the forgotten rows,
+ * neither the new models for the measure KLoM nor the retrained models ever see these rows: the models differ only in
+ * their seeds, and in what other requests masked. */
 static dkvb_status make_unlearned(struct ensembles *e, uint32_t number)
 {
     struct dkvb__audit *a = e->a;
@@ -516,8 +516,8 @@ static dkvb_status make_unlearned(struct ensembles *e, uint32_t number)
     return rc ? rc : dkvb__audit_finish_step(a);
 }
 
-/* Trains, with a given seed, one model for the measure KLoM on the rows of the model before the request, if these
- * differ from the rows of the audited model. */
+/* Trains, with a given seed, one model for the measure KLoM on the rows of the model before the forget request, if
+ * these differ from the rows of the audited model. */
 static dkvb_status make_before(struct ensembles *e, uint32_t number)
 {
     struct dkvb__audit *a = e->a;

@@ -14,9 +14,10 @@
 
 /* A value of the attacker's constant (added to the logits of the target classes) at which the prediction of a row
  * changes. Each row has a gap of its own: the attacker's constant, added to the logits of the target classes, makes the
- * row be predicted as a target class if the constant exceeds the gap. The member `gain` is the change of the mean of
- * two accuracies (on target classes and on all others) when the attacker's constant passes the point where the row's
- * prediction changes: a rise if a row of the target classes becomes right, a fall if another row becomes wrong. */
+ * row be predicted as a target class if the constant exceeds the gap. The member `gain` tells how the mean of two
+ * accuracies (on target classes and on all others) changes when the attacker's constant passes the point where the
+ * row's prediction changes: it rises if a row of the target classes becomes right, and falls if another row becomes
+ * wrong. */
 struct step {
     double gap, gain;
 };

@@ -181,8 +181,8 @@ void dkvb__audit_estimate_gap(dkvb_audit_figure *of)
         differences[i] = of[parts[i]].difference;
     }
     dkvb__audit_gap(differences, PARTS, &f->value);
-    /* The average gap of figures is itself a difference to the retrained model, so no difference of the gap to the
-     * retrained model is computed. */
+    /* The average gap of figures is itself a difference to the retrained model, so it is not compared with the
+     * retrained model again. */
     f->difference = f->value;
     f->measured = 1;
     f->verdict = verdict_of(&f->difference);

@@ -41,8 +41,8 @@ struct dkvb__audit {
     /* The audited model (`model`), and the model as it was before the forget request (`before`), NULL if none was
      * given. */
     const dkvb_model *model, *before;
-    /* The model whose keys all audited models share: the model before the request if the caller gave one, otherwise the
-     * audited model. */
+    /* The model whose keys all audited models share: the model before the forget request if the caller gave one,
+     * otherwise the audited model. */
     const dkvb_model *base;
     const dkvb_allocator *mem; /* allocator of memory that belongs to the audited model */
     struct dkvb__run run;
@@ -87,7 +87,7 @@ struct dkvb__audit {
     /* codes of the test rows without a mask, in the order of their file, [test_n][code] */
     uint16_t *searched;
     /* the codes of the audit's rows without a mask, under the audited model's mask, and under the mask of the model
-     * before the request */
+     * before the forget request */
     struct dkvb__coded first, masked, earlier;
 
     /* scratch space of the audit for the logits of any set of rows, [the largest of targets, tests and n][classes] */
@@ -101,7 +101,7 @@ struct dkvb__audit {
     uint8_t *inside; /* marks of target rows that a shadow model has learned, [shadows][targets] */
     uint64_t *ids;   /* ids of the forgotten rows, [members]; NULL unless the measure KLoM is asked for */
     /* marks of training rows, [n], that a replay (a training without forgotten rows) left out of the audited model or
-     * of the model before the request; NULL unless the measure KLoM is asked for */
+     * of the model before the forget request; NULL unless the measure KLoM is asked for */
     uint8_t *gone, *gone_before;
     bool replayed; /* true if a replay (a training without forgotten rows) of the audited model is in force */
     /* number of rows in each group of rows for which the measure KLoM is computed */
@@ -115,8 +115,8 @@ struct dkvb__audit {
     double *rows[DKVB_AUDIT_SUBJECTS][DKVB_AUDIT_FIGURES];
 };
 
-/* The functions of lib/audit/rows.c find the forgotten rows of the request, the rows of the attacker, and the codes of
- * all rows. */
+/* The functions of lib/audit/rows.c find the forgotten rows, the rows that the attacker has, and the codes of all rows
+ * of the audit. */
 dkvb_status dkvb__audit_take_rows(struct dkvb__audit *a, const dkvb_audit_request *request);
 dkvb_status dkvb__audit_search(struct dkvb__audit *a);
 

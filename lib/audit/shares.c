@@ -179,8 +179,8 @@ dkvb_status dkvb__audit_refresh_rows(const struct dkvb__audit *a, const dkvb_mod
 }
 
 /* Returns the rank (process) that attacks an audited model; models are dealt out to the ranks one by one. One rank
- * (process) attacks the model before the request in two forms, with all logit columns and with some left out, since the
- * attack on the second form copies recovery scores of the first. */
+ * (process) attacks the model before the forget request in two forms, with all logit columns and with some left out,
+ * since the attack on the second form copies recovery scores of the first. */
 uint32_t dkvb__audit_attacker_of(const struct dkvb__audit *a, uint32_t subject)
 {
     static const uint32_t place[DKVB_AUDIT_SUBJECTS] = {[DKVB_AUDIT_RETRAINED] = 0,

@@ -42,8 +42,8 @@ static dkvb_status check_labels(struct dkvb__fitting *f)
     return DKVB_OK;
 }
 
-/* Computes ids of rows from their names. From here on, the fit knows named rows by the ids computed from their
- * names. */
+/* Computes ids of rows from their names. From here on, the fitting of a model knows rows with names by the ids computed
+ * from these names. */
 static dkvb_status hash_names(struct dkvb__fitting *f, const uint8_t *salt)
 {
     dkvb_fit_rows *r = &f->rows;
@@ -68,9 +68,9 @@ static dkvb_status hash_names(struct dkvb__fitting *f, const uint8_t *salt)
     return dkvb__row_names_hash(f->named_ids, f->salt, r->names, r->n, &f->mem);
 }
 
-/* Sorts rows by the groups in which they are held out, and the groups by their places, numbers that decide which groups
- * are held out. If every row forms a group of its own, no groups are stored; the number of a row's group then decides
- * whether the row is held out, as the row's id does if the caller gives no groups. */
+/* Sorts rows by the groups in which they are held out, and sorts the groups by the computed numbers (places) that
+ * decide which groups are held out. If every row forms a group of its own, no groups are stored; the number of a row's
+ * group then decides whether the row is held out, as the row's id does if the caller gives no groups. */
 static dkvb_status find_groups(struct dkvb__fitting *f)
 {
     size_t n = f->rows.n, count = 0;

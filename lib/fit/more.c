@@ -433,7 +433,7 @@ dkvb_status dkvb_fit_more(dkvb_model *model, dkvb_codeset *codeset, const dkvb_f
         rc = run_more(&t);
     if (rc && t.joined)
         (void)dkvb__codeset_drop(codeset, t.f.rows.ids, t.f.rows.n, t.gone);
-    /* After a failure, the removed rows that training with more rows had taken back leave the codeset again. */
+    /* If training with more rows fails, the removed rows that it had taken back leave the codeset again. */
     if (rc && t.before.hash) {
         struct dkvb__removed fewer = codeset->removed;
 

@@ -41,8 +41,11 @@ struct sweep {
     struct subject subject;
     /* Scratch memory for measuring a run of cells of the sweep, which are cells that differ in their budget (number of
      * masked pairs) only. */
-    uint32_t *rank; /* for each key-value pair its rank (the smallest budget that masks the pair), [codebooks][keys] */
-    size_t ranked;  /* number of key-value pairs whose ranks the array `rank` has room for */
+    /* for each key-value pair its rank, which is the smallest budget (number of masked pairs) that masks the pair,
+     * [codebooks][keys] */
+    uint32_t *rank;
+    /* number of key-value pairs for whose ranks (places in the order of masking) the array `rank` has room */
+    size_t ranked;
     /* marks of classes, [classes], and marks of rows of the training part of the codeset, [rows of the part] */
     uint8_t *marks, *rows;
     uint64_t *budgets; /* budgets (limits on how many pairs a forgetting masks) of the cells of a run, ascending */
@@ -296,7 +299,8 @@ static void count_pairs(const struct sweep *s, dkvb_sweep_cell *cells, size_t n)
          * counted some pairs already. */
         cells[i].pairs = 0;
     for (size_t p = 0; p < pairs; p++) {
-        /* The loop is a binary search for the smallest budget that masks the key-value pair. */
+        /* A binary search finds the smallest budget (number of masked pairs) of the run that masks the key-value
+         * pair. */
         size_t low = 0, high = n;
 
         if (s->rank[p] == DKVB__RANK_NEVER)

@@ -137,8 +137,8 @@ dkvb_status dkvb__fitting_choose_whitening(const struct dkvb__fitting *f, const 
     if (f->rows.dim > DKVB__MOST_COMPARED || f->labelled < LEAST_ROWS)
         return DKVB_OK;
     rc = dkvb__run_take(&run, f->run);
-    /* The features of all rows are checked, not only those of drawn rows, so that an error message gives row numbers as
-     * the caller counts them. */
+    /* The features of all rows are checked, not only those of the drawn rows, since an error message gives a row's
+     * number among all rows. */
     if (!rc && n < f->rows.n)
         rc = dkvb__check_rows(&run, &f->from, "features", &f->mem);
     if (!rc)

@@ -270,7 +270,7 @@ static void choose_direction(struct search *s)
 
     for (size_t i = 0; i < n; i++)
         v[i] = -s->gradient[i];
-    /* The loop runs over the remembered steps of L-BFGS, the latest step first. */
+    /* The loop runs over the steps that L-BFGS remembers, from the latest to the oldest. */
     for (uint32_t k = 0; k < s->pairs; k++) {
         uint32_t at = (s->oldest + s->pairs - 1 - k) % PAIRS;
 

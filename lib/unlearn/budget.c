@@ -813,8 +813,8 @@ dkvb_status dkvb__budget_find(const dkvb_model *model, const uint32_t *rank, con
         if (found.met)
             break;
         if (!f.kept && (reached || round == ROUNDS - 1))
-            /* From here on the model's answers to rows of kept classes are followed too as more pairs are masked, since
-             * losses of kept classes decide how many pairs may be masked. */
+            /* From this line on, the model's answers to rows of kept classes are followed too as more pairs are masked,
+             * since losses of kept classes decide how many pairs may be masked. */
             f.kept = true;
         else
             round++;

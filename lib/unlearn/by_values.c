@@ -2,11 +2,11 @@
  * The forgetting method `values` chooses the pairs to mask for a class without any data, from the model's values alone.
  * The logits of a row are the sums of the values that the row selects. A key-value pair supports the class to be
  * forgotten if its value v for the class is positive, and supports this class more than others if v is a large part of
- * the whole value vector. Pairs whose value v for the class is positive are masked in descending order of v^2 / |v|,
- * where |v| is the norm of the pair's value vector. Other scores of a pair were tried (the value's lead over the next
- * class, the value alone, its softmax, its cosine), but v^2 / |v| needs the fewest masked pairs (docs/unlearning.md).
- * The norm |v| of a pair's value vector leaves out classes that were forgotten before, as pairs that support these
- * classes may be masked too.
+ * the whole value vector. Key-value pairs with a positive value v for the class to be forgotten are masked in
+ * descending order of v^2 / |v|, where |v| is the norm of the pair's value vector. Other scores of a pair were tried
+ * (the value's lead over the next class, the value alone, its softmax, its cosine), but v^2 / |v| needs the fewest
+ * masked pairs (docs/unlearning.md). The norm |v| of a pair's value vector leaves out classes that were forgotten
+ * before, as pairs that support these classes may be masked too.
  */
 #include "base/alloc.h"
 #include "base/status.h"

@@ -52,7 +52,7 @@ static inline uint64_t dkvb__score_of(double x)
 dkvb_status dkvb__unlearn_rank(uint32_t *rank, const dkvb_model *model, const dkvb_request *request,
                                const dkvb_run_options *run);
 
-/* Adds to the mask the key-value pairs whose rank is at most `budget`. */
+/* Adds to the mask the key-value pairs whose rank (place in the order of masking) is at most `budget`. */
 void dkvb__unlearn_by_rank(dkvb_mask *mask, const uint32_t *rank, uint64_t budget);
 
 /* The function dkvb__take_largest(), in select.c, adds to the mask the `pairs` key-value pairs with the largest scores

@@ -51,9 +51,9 @@ struct dkvb__budget_limits {
  * whose excesses over the two limits have the smallest sum (the smaller budget in a tie), with its member `met` 0.
  * DKVB_ENOTFOUND says that the held-out rows have no row of the classes to be forgotten.
  *
- * The argument `rank`, [codebooks][keys], has the ranks of all pairs from dkvb__unlearn_rank(). The argument `classes`
- * marks each class with DKVB_FORGET, DKVB_KEEP, or DKVB_ASIDE, the last for classes whose rows count neither as
- * forgotten nor as kept.
+ * The argument `rank`, [codebooks][keys], has the ranks (places in the order of masking) of all key-value pairs, from
+ * dkvb__unlearn_rank(). The argument `classes` marks each class with DKVB_FORGET, DKVB_KEEP, or DKVB_ASIDE, the last
+ * for classes whose rows count neither as forgotten nor as kept.
  */
 dkvb_status dkvb__budget_find(const dkvb_model *model, const uint32_t *rank, const dkvb_codeset_rows *held,
                               const uint8_t *classes, const struct dkvb__budget_limits *limits, dkvb_budget *found,
@@ -65,12 +65,12 @@ dkvb_status dkvb__budget_find(const dkvb_model *model, const uint32_t *rank, con
  * counts are exactly those of dkvb_effect_measure() with the mask. Masks of growing budgets by one ranking of pairs
  * contain each other, so each row is followed from mask to mask, and only the sums that change are computed again.
  *
- * The argument `rank`, [codebooks][keys], has the ranks of all pairs from dkvb__unlearn_rank(). The array `budgets`,
- * [count], has the numbers of pairs that the measured masks hide, in ascending order. The array `effects`,
- * [count][classes], gets the effect on the accuracy of each class for each budget (number of masked pairs). The array
- * `exhausted`, [count], or NULL, gets for each mask the number of cases in which a row finds too few unmasked keys in a
- * codebook, as in dkvb_effect_measure(). The progress callback of dkvb__effects_along() counts the rows that were
- * measured.
+ * The argument `rank`, [codebooks][keys], has the ranks (places in the order of masking) of all key-value pairs, from
+ * dkvb__unlearn_rank(). The array `budgets`, [count], has the numbers of pairs that the measured masks hide, in
+ * ascending order. The array `effects`, [count][classes], gets the effect on the accuracy of each class for each budget
+ * (number of masked pairs). The array `exhausted`, [count], or NULL, gets for each mask the number of cases in which a
+ * row finds too few unmasked keys in a codebook, as in dkvb_effect_measure(). The progress callback of
+ * dkvb__effects_along() counts the rows that were measured.
  */
 dkvb_status dkvb__effects_along(const dkvb_model *model, const uint32_t *rank, const dkvb_codeset_rows *held,
                                 const uint64_t *budgets, size_t count, dkvb_class_effect *effects, uint64_t *exhausted,

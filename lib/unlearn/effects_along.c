@@ -44,14 +44,16 @@ struct walker {
     uint16_t *filled;
     /* for each codebook, the index of the first key in the row's code that was not yet examined, [codebooks] */
     uint32_t *next;
-    /* for each codebook, the lowest rank of the keys that the row selects, [codebooks]: the smallest budget that masks
-     * one of them */
+    /* for each codebook, the lowest rank (place in the order of masking) of the keys that the row selects, [codebooks]:
+     * the smallest budget that masks one of them */
     uint32_t *low;
-    uint32_t *group_low; /* for each group of codebooks, the lowest rank of the keys that the row selects, [groups] */
-    float *groups;       /* sums of the row's selected values in each group of codebooks, [groups][classes] */
-    double *sums;        /* sums of the values that the row selects, over all groups of codebooks, [classes] */
-    float *logits;       /* logits of the row whose answers are followed while ever more pairs are masked, [classes] */
-    uint64_t short_of;   /* number of codebooks in which the row finds fewer than top_k unmasked keys */
+    /* for each group of codebooks, the lowest rank (place in the order of masking) of the keys that the row selects,
+     * [groups] */
+    uint32_t *group_low;
+    float *groups;     /* sums of the row's selected values in each group of codebooks, [groups][classes] */
+    double *sums;      /* sums of the values that the row selects, over all groups of codebooks, [classes] */
+    float *logits;     /* logits of the row whose answers are followed while ever more pairs are masked, [classes] */
+    uint64_t short_of; /* number of codebooks in which the row finds fewer than top_k unmasked keys */
     struct counts *counts;
     uint64_t *right; /* for each class, the number of right answers at budget 0, before any pair is masked, [classes] */
     uint64_t *exhausted;
@@ -181,8 +183,8 @@ static bool is_right(const struct walk *s, struct walker *w, int32_t label)
     return true;
 }
 
-/* Returns budget number `b` of a run of a sweep's cells, limited so that it can be compared with the ranks of key-value
- * pairs. */
+/* Returns budget number `b` of the budgets to measure, limited so that it can be compared with the ranks of key-value
+ * pairs in the order of masking. */
 static uint64_t budget_of(const struct walk *s, size_t b)
 {
     return s->budgets[b] < DKVB__RANK_NEVER ? s->budgets[b] : DKVB__RANK_NEVER - 1;

@@ -324,10 +324,10 @@ dkvb_status dkvb__plan_take_held_out(struct dkvb__planning *p)
     return rc;
 }
 
-/* Chooses the forgetting method that is best for the request and the data at hand. For whole classes the best is the
- * method `values`, as values show which classes a pair supports: it masks the fewest pairs and costs other classes
- * least (docs/unlearning.md). Requests that name single rows need a forgetting method that uses the pairs that the rows
- * select. */
+/* Chooses the forgetting method that is best for the request and the data at hand. For forgetting whole classes the
+ * best method is `values`, as values show which classes a pair supports: the method masks the fewest pairs and costs
+ * other classes least (docs/unlearning.md). Requests that name single rows need a forgetting method that uses the pairs
+ * that the rows select. */
 static uint32_t choose_method(const struct dkvb__planning *p)
 {
     if (p->plan->request.method)

@@ -41,7 +41,7 @@ struct dkvb_plan {
     uint32_t values_dtype;
     bool counted;
 
-    /* The forget request that the plan carries out (the arrays that the request points to are copies): */
+    /* The forget request that the plan carries out; the arrays to which the request points are copies: */
     dkvb_forget_request request;
     uint8_t *marks; /* marks of the classes that the forget request names, [classes], or NULL */
     uint64_t *ids;  /* ids of the rows that the forget request names, [id_count] */
@@ -84,7 +84,7 @@ struct dkvb_plan {
      * several forget requests: */
     /* line number of the forget request in the text of requests, and number of the request's journal entry */
     uint64_t line, entry;
-    bool already; /* true if the journal entry number `entry` has already forgotten what the request names */
+    bool already; /* true if the journal entry number `entry` already carries out this forget request */
     /* names of the rows that the forget request names, [id_count] strings one after another; NULL if the request does
      * not name rows by name */
     char *names;

@@ -8,10 +8,10 @@
 #include "unlearn/journal.h"
 #include "unlearn/plan.h"
 
-/* If rows of another class, mixed into the rows to be forgotten, are more than these limits, the request is refused.
- * Rows of another class among those to be forgotten matter if there are at least 25 of them, if they make up at least 2
- * % of the request, and if forgetting them would certainly cost their class accuracy. The limits of 25 rows and 2 % for
- * rows of other classes in a request were chosen on requests with such rows mixed in and on honest requests
+/* If more rows of another class than these limits allow are mixed into the rows to be forgotten, the request is
+ * refused. Rows of another class among those to be forgotten matter if there are at least 25 of them, if they make up
+ * at least 2 % of the request, and if forgetting them would certainly cost their class accuracy. The limits of 25 rows
+ * and 2 % for rows of other classes in a request were chosen on requests with such rows mixed in and on honest requests
  * (docs/unlearning.md). */
 static const double share_that_matters = 0.02;
 enum { ROWS_THAT_MATTER = 25 };

@@ -796,8 +796,8 @@ dkvb_status dkvb__plan_requests(dkvb_plan **out, dkvb_model *model, dkvb_codeset
     plan->info.can_be_forced = dkvb__plan_can_be_forced(plan);
     plan->info.forced = plan->info.forced || (q->force && plan->info.can_be_forced);
     dkvb__plan_finish(&p);
-    /* The plan of each single request points to the arrays of its request, so it is released in the same way as the
-     * whole plan of several requests. */
+    /* The plan of a single request points to arrays of the request, as the whole plan of several requests does, so both
+     * kinds of plans are released in the same way. */
     for (size_t i = 0; i < plan->part_count; i++) {
         struct dkvb__planning of_part = {.plan = plan->parts[i], .model = model};
 

@@ -16,8 +16,8 @@ void dkvb__relearn_note(uint8_t *taught, const int32_t *labels, size_t n)
             taught[labels[r]] = 1;
 }
 
-/* Refuses to train a model on classes that it has forgotten. The error message names the first row of a forgotten
- * class, the class, the journal entry, and possible next steps. */
+/* Refuses to train a model on classes that it has forgotten. If a model must not be trained on a forgotten class, the
+ * error message names the first row of such a class, the class, the journal entry, and possible next steps. */
 static dkvb_status refuse(const dkvb_model *model, const int32_t *labels, uint32_t label, size_t index)
 {
     const struct dkvb__record *record = &model->journal.records[index];

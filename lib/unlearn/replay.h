@@ -20,7 +20,7 @@ struct dkvb__replay {
 };
 
 /* Checks that a model was trained on the given codeset, in the way that dkvb_model_replay() does. The argument
- * `without`, [n], has the ids of the rows to leave out of the training, in any order. */
+ * `without`, [n], has the ids of the rows that the values must not learn, in any order. */
 dkvb_status dkvb__replay_check(const dkvb_model *model, const dkvb_codeset *set, const uint64_t *without, size_t n,
                                const dkvb_run_options *run);
 

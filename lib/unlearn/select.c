@@ -66,8 +66,8 @@ static uint64_t lowest_bits(uint64_t word, uint64_t count)
     return word ^ rest;
 }
 
-/* Sets the bits of up to 64 key-value pairs in a word of the mask: of all pairs whose selection count is above the
- * limit, and of the first `*left` pairs whose count equals the limit. */
+/* Sets the bits of up to 64 key-value pairs in one word of the mask: the bits of all pairs whose selection count is
+ * above the limit, and of the first `*left` pairs whose count equals the limit. */
 static void take_word(uint64_t *word, const uint64_t *counts, size_t n, uint64_t limit, uint64_t *left)
 {
     uint64_t above = 0, at = 0, size;
