@@ -18,7 +18,8 @@
  * most accuracy depends on the model, so the attack tries several rates on the rows that the attacker has. */
 enum { RELEARN_EPOCHS = 3, RELEARN_DRAWS = 3, RELEARN_RATES = 3, FEWS = 3, MOST_FEW = 50, MOST_BATCH = 65536 };
 static const double relearn_rates[RELEARN_RATES] = {50.0, 500.0, 5000.0};
-/* Numbers of rows that an attacker has of each class; the relearning attack is run once with each of these numbers. */
+/* Numbers of rows that the attacker of a relearning attack has of each class; the attack is run once with each of these
+ * numbers. */
 static const size_t fews[FEWS] = {10, 20, MOST_FEW};
 
 static const struct dkvb__fitting fitting = {.folds = 5, .l2 = 1.0};

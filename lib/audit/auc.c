@@ -178,8 +178,8 @@ dkvb_status dkvb__audit_privleak(const double *a, const double *b, const uint8_t
     *leak = (dkvb_audit_estimate){(double)NAN, (double)NAN, (double)NAN};
     if (reference.value > 0.0) {
         ratio = found.value / reference.value;
-        /* Each row's placements in two AUCs are combined into one number that has mean 0 over the rows; only the spread
-         * of these numbers is used. */
+        /* Each row's placements in two AUCs (fractions of rows of the other kind on its right side) are combined into
+         * one number that has mean 0 over the rows; only the spread of these numbers is used. */
         for (size_t i = 0; i < n; i++)
             place[i] = (place[i] - ratio * place[n + i]) / reference.value;
         estimate(place, member, n, &kinds, leak);

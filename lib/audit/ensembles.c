@@ -19,8 +19,9 @@
 #include "dkvb/unlearn.h"
 #include "unlearn/evidence.h"
 
-/* Ensembles of models for the measure KLoM; each ensemble has one model for each seed, so all have equally many. Two of
- * the ensembles for the measure KLoM are retrained models; the KLoM between the two is the noise floor. */
+/* Ensembles of models for the measure KLoM; all ensembles have the same number of models, as each has one model for
+ * each seed. Two of the ensembles for the measure KLoM are retrained models; the KLoM between the two is the noise
+ * floor. */
 enum { UNLEARNED, BEFORE, DROPPED, RETRAINED, RETRAINED_AGAIN, ENSEMBLES };
 enum { GROUPS = DKVB__KLOM_GROUPS, MOST_ROWS = 1000 };
 
@@ -269,7 +270,7 @@ static dkvb_status make_left(struct ensembles *e)
                : dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows", rows);
 }
 
-/* Puts all rows back into the copy of the codeset, for the next model that is made for the measure KLoM. */
+/* Puts all rows back into the copy of the codeset before the next model for the measure KLoM is made. */
 static void fill_left(struct ensembles *e)
 {
     const dkvb_codeset *set = e->a->o.codeset;
@@ -403,8 +404,8 @@ static dkvb_status copy_pairs(struct ensembles *e, dkvb_model *model, uint64_t e
     return rc;
 }
 
-/* Removes from the codeset the rows that a replay (a training without forgotten rows) left out, as plans after the
- * replay did not see these rows. */
+/* Removes from the codeset the rows that a replay (a training without forgotten rows) left out, as forgettings planned
+ * after the replay did not see these rows. */
 static dkvb_status pass_replay(struct ensembles *e, const dkvb_journal_entry *entry)
 {
     const struct dkvb__audit *a = e->a;
@@ -545,8 +546,8 @@ static dkvb_status make_retrained(struct ensembles *e, size_t ensemble, uint32_t
     return rc ? rc : dkvb__audit_finish_step(a);
 }
 
-/* Makes those models for the measure KLoM that were dealt to this rank (process), which are all models of some of the
- * seeds. */
+/* Makes the models for the measure KLoM that were dealt to this rank (process); for each seed, one rank makes all
+ * models. */
 static dkvb_status make_own_models(struct ensembles *e)
 {
     struct dkvb__audit *a = e->a;
@@ -582,8 +583,8 @@ static dkvb_status pass_margins(const struct ensembles *e)
     return rc;
 }
 
-/* Compares an ensemble of models with the first retrained ensemble, row by row and group by group, by KLoM, and
- * estimates how much of the KLoM may be noise. */
+/* Compares an ensemble of models with the first ensemble of retrained models by the measure KLoM, row by row and group
+ * by group, and estimates how much of the KLoM may be noise. */
 static dkvb_status compare(struct ensembles *e, size_t ensemble, uint32_t who)
 {
     struct dkvb__audit *a = e->a;

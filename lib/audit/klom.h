@@ -30,16 +30,16 @@ struct dkvb__klom_pair {
 };
 
 /*
- * Estimates the noise that the random choice of models adds to the difference between the mean KLoM of ensemble p and
- * that of the noise floor. All rows of a group are measured on the same few models, so an interval that covers only the
- * choice of rows would take the noise of these models for a difference between ensembles. The models of the two
- * compared ensembles are dealt out anew DKVB__DEALS times, as if there were no difference between the ensembles (a
- * permutation test: Fisher 1935). The array `half`, [groups], gets the half width of the noise in each group's mean of
- * the measure KLoM: over the random deals of the models, 95 % of the absolute differences are no larger; a group
- * without rows gets 0. The measured rows must be sorted by groups: group g of the `groups` groups has sizes[g] rows.
- * For any number of threads, the noise of the measure KLoM comes out the same, bit for bit. The progress callback
- * counts rows while the noise of the measure KLoM is estimated. Estimating the noise of the measure KLoM can fail with
- * DKVB_ENOMEM or DKVB_ECANCELLED.
+ * Estimates how much noise the random choice of models adds when the mean KLoM of an ensemble p of models is compared
+ * with that of the noise floor (an ensemble of retrained models). All rows of a group are measured on the same few
+ * models, so an interval that covers only the choice of rows would take the noise of these models for a difference
+ * between ensembles. The models of the two compared ensembles are dealt out anew DKVB__DEALS times, as if there were no
+ * difference between the ensembles (a permutation test: Fisher 1935). The array `half`, [groups], gets the half width
+ * of the noise in each group's mean of the measure KLoM: over the random deals of the models, 95 % of the absolute
+ * differences are no larger; a group without rows gets 0. The measured rows must be sorted by groups: group g of the
+ * `groups` groups has sizes[g] rows. For any number of threads, the noise of the measure KLoM comes out the same, bit
+ * for bit. The progress callback counts rows while the noise of the measure KLoM is estimated. Estimating the noise of
+ * the measure KLoM can fail with DKVB_ENOMEM or DKVB_ECANCELLED.
  */
 enum { DKVB__DEALS = 200 };
 dkvb_status dkvb__audit_klom_noise(const struct dkvb__klom_pair *pair, const size_t *sizes, size_t groups,

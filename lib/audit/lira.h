@@ -7,8 +7,8 @@
 
 /* Rows that shadow models learn from, and the target rows among them, whose membership is attacked. */
 struct dkvb__shadow_rows {
-    /* codes of all rows, with the targets among them, [n][codebooks][k]; no key-value pair is masked in a shadow
-     * model */
+    /* codes of all rows that shadow models may learn, target rows included, [n][codebooks][k]; no key-value pair is
+     * masked in a shadow model */
     const uint16_t *codes;
     uint32_t k;
     /* labels of the rows that shadow models may learn, [n], -1 = the row is ignored; every target has a label */

@@ -11,10 +11,11 @@
  * found exactly, as the search walks through all constants at which the prediction of a row changes. Among equally good
  * constants to add to the logits, the search takes the lowest.
  *
- * Rows with label -1 do not count for the best constant; of the others, some must belong to target classes and some
- * must not. The target classes, to whose logits the searched constant is added, are marked with 1 in `target`,
- * uint8_t[classes]; some classes must be 1 and some 0. The best constant to add to the logits of target classes, stored
- * in *constant, lies in the middle between two neighbouring gaps (constants at which the prediction of a row changes).
+ * Rows with label -1 do not count when the best constant is searched; of the other rows, some must belong to target
+ * classes and some must not. The target classes, to whose logits the searched constant is added, are marked with 1 in
+ * `target`, uint8_t[classes]; some classes must be 1 and some 0. The best constant to add to the logits of target
+ * classes, stored in *constant, lies in the middle between two neighbouring gaps (constants at which the prediction of
+ * a row changes).
  */
 dkvb_status dkvb__audit_best_constant(const struct dkvb__answers *a, const uint8_t *target, double *constant,
                                       const dkvb_allocator *mem);

@@ -173,8 +173,8 @@ static dkvb_status sort_tests(struct dkvb__audit *a)
     return DKVB_OK;
 }
 
-/* Lists the targets of membership attacks: forgotten rows in the order of their file, then the test rows of their
- * classes. */
+/* Lists the targets of membership attacks: forgotten rows in the order of their file, then the test rows of the
+ * forgotten rows' classes. */
 static dkvb_status list_targets(struct dkvb__audit *a)
 {
     size_t count = 0, most;

@@ -157,7 +157,8 @@ dkvb_status dkvb__audit_ask_replays(struct dkvb__audit *a);
  * the measure KLoM in the options of the audit, dkvb__audit_ensembles() computes nothing. */
 dkvb_status dkvb__audit_ensembles(struct dkvb__audit *a);
 
-/* Allocates the array for a figure's value of each row, filled with zeros, unless it was allocated before. */
+/* Allocates the array that has one value per row for a figure of the audit, filled with zeros, unless the array was
+ * allocated before. */
 dkvb_status dkvb__audit_make_rows(struct dkvb__audit *a, uint32_t who, uint32_t figure);
 
 /* Returns the number of rows that a figure of the audit is measured on, which depends on the figure's kind. */

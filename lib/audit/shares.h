@@ -4,11 +4,11 @@
 #include "audit/run.h"
 
 /*
- * The parts of an audit that several processes (ranks) deal out among themselves. Every rank (process) of an audit has
- * the whole models and all rows. Each rank (process) of an audit searches the codes of some rows, trains some of the
- * shadow models and of the models for the measure KLoM, and attacks some of the audited models. The result of each
- * rank's (process's) part of the audit is passed to all ranks, so that all ranks estimate the same figures. If only one
- * process audits, the functions of shares.h exchange no bytes.
+ * Functions for those parts of an audit that several processes (ranks) deal out among themselves. Every rank (process)
+ * of an audit has the whole models and all rows. Each rank (process) of an audit searches the codes of some rows,
+ * trains some of the shadow models and of the models for the measure KLoM, and attacks some of the audited models. The
+ * result of each rank's (process's) part of the audit is passed to all ranks, so that all ranks estimate the same
+ * figures. If only one process audits, the functions of shares.h exchange no bytes.
  */
 
 /* Checks before work starts that all ranks (processes) audit the same models and rows with the same options. The

@@ -321,7 +321,7 @@ static dkvb_status record_session(struct more *t)
     return dkvb_codeset_add_session(t->set, t->after, &t->s.train, t->taught, count);
 }
 
-/* The changes to model and codeset at the end of a training with more rows. All changes to model and codeset are
+/* The changes to the model and its codeset that end a training with more rows. All changes to model and codeset are
  * prepared on all ranks (processes) before any change is made. */
 struct ending {
     struct dkvb__relearning over;
@@ -399,7 +399,9 @@ static dkvb_status run_more(struct more *t)
     for (size_t i = 0; t->set && i < t->f.rows.n; i++)
         t->report.held_out += t->f.held[i];
     dkvb__fit_describe(&t->report, &t->f, &t->s, t->model->codebooks);
-    if (!t->set) /* Without a codeset it is unknown whether the model learned rows of other classes. */
+    /* Without a codeset it is unknown whether the model has learned rows of classes other than those of the new
+     * rows. */
+    if (!t->set)
         t->report.unlearnable = 0;
     return DKVB_OK;
 }

@@ -10,8 +10,8 @@
 
 enum {
     TOP_K = 8, /* default number of keys that a row selects in a codebook */
-    /* Least number of keys in a codebook for each key that a row selects from it: with fewer keys, codes no longer tell
-     * rows apart. */
+    /* least number of keys in a codebook per key that a row selects from the codebook: with fewer keys, codes no longer
+     * tell rows apart */
     KEYS_A_TOP = 8,
     VALUE_BYTES = 80 << 20, /* size of all values of a model in bytes above which fewer keys are chosen */
     LEAST_KEYS = 256        /* smallest number of keys in a codebook that is chosen to make a model smaller */

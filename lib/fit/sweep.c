@@ -209,7 +209,7 @@ static dkvb_status train_shape(struct sweep *s, const dkvb_sweep_cell *cell, con
     o.settings = &settings;
     o.values_dtype = s->g.model->values_dtype;
     o.keep = DKVB_KEPT_CODES;
-    /* Nothing is held out of the rows to train on, as these rows do not include the held-out rows of the codeset. */
+    /* No row to train on is held out, as the held-out rows of the codeset are not among the rows to train on. */
     o.hold_out = 0.0;
     o.allocator = &s->g.mem;
     rc = gather_features(s, DKVB_PART_TRAINING, &x);

@@ -1,5 +1,5 @@
-/* The grid of a sweep: options are checked, and all cells (forgettings to measure) are listed, before the first cell
- * is measured. */
+/* For the grid of a sweep, the options are checked, and all cells (forgettings to measure) are listed, before the first
+ * cell is measured. */
 #include "fit/sweep_grid.h"
 
 #include <stdio.h>

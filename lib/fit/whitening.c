@@ -19,7 +19,7 @@ enum {
 };
 
 /* Rows that were drawn for comparing models of whitened rows with models of plain rows. The member `part` of `struct
- * part` points to the four arrays of drawn rows in the same struct; part_free() frees these arrays. */
+ * part` points to the four arrays of drawn rows in the same struct, which are freed by part_free(). */
 struct part {
     struct dkvb__fitting f;
     float *x;

@@ -293,8 +293,7 @@ static dkvb_status fit_ridge(struct fitting *f)
     chosen = dkvb__work_clock();
     rc = choose(f, 0.8, 0.9);
     h->info.choosing = dkvb__work_clock() - chosen;
-    /* From this line on, the array `part` has the labels of only those rows that are held out for choosing the
-     * penalty. */
+    /* From this line on, the array `part` has the labels of only those rows that are held out to choose the penalty. */
     for (size_t i = 0; i < f->rows->n; i++)
         f->part[i] = f->part[i] < 0 ? f->labels[i] : -1;
     if (!rc)

@@ -150,10 +150,10 @@ dkvb_status dkvb__reference_fit(dkvb_reference **out, const dkvb_reference_rows 
 dkvb_status dkvb__reference_remove(dkvb_reference *head, const dkvb_reference_rows *rows, const int32_t *labels,
                                    struct dkvb__work *work);
 
-/* Computes a linear head's answers to checked rows: `labels`, int32_t[n], `scores`, double[n][classes], and `margin`,
- * double[n]. The array `margin`, double[n], gets the largest score of the classes marked in `side`, uint8_t[classes],
- * minus the largest score of the other classes, or infinity if no class with rows is marked, or every one is. Each of
- * the arrays `labels`, `scores` and `margin` for a head's answers may be NULL if it is not wanted. */
+/* Computes a linear head's answers to rows that were checked: `labels`, int32_t[n], `scores`, double[n][classes], and
+ * `margin`, double[n]. The array `margin`, double[n], gets the largest score of the classes marked in `side`,
+ * uint8_t[classes], minus the largest score of the other classes, or infinity if no class with rows is marked, or every
+ * one is. Each of the arrays `labels`, `scores` and `margin` for a head's answers may be NULL if it is not wanted. */
 dkvb_status dkvb__reference_answer(const dkvb_reference *head, const dkvb_reference_rows *rows, int32_t *labels,
                                    double *scores, const uint8_t *side, double *margin);
 

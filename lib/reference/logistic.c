@@ -1,10 +1,11 @@
 /*
  * Multinomial logistic regression finds the weights W and intercepts b that minimise the mean of log sum_l exp s_l -
  * s_y over the rows, plus penalty / 2 |W|^2, with the scores s = W z + b of a row x of class y, and z = (x - mean) /
- * scale. The minimum of the regression's loss is found by L-BFGS (Nocedal 1980, Mathematics of Computation 35) with its
- * two loops. Scores of rows in a linear head are computed as float, sums over rows as double. If the regression gives
- * all classes the same probability q, the second derivatives of the loss by one class's weights are the matrix q (1 -
- * q) E[z z'] + penalty, with z the scaled features of a row. L-BFGS starts from the inverse of the matrix q (1
+ * scale. The minimum of the logistic regression's loss is found by L-BFGS with its two-loop recursion (Nocedal 1980,
+ * Mathematics of Computation 35). Scores of rows in a linear head are computed as float, sums over rows as double. If
+ * the regression gives all classes the same probability q, the second derivatives of the loss by one class's weights
+ * are the matrix q (1 - q) E[z z'] + penalty, with z the scaled features of a row. L-BFGS starts from the inverse of
+ * the matrix q (1
  * - q) E[z z'] + penalty, with the mean of p (1 - p) over the predicted probabilities p in place of q (1 - q), and
  * computes the inverse again as predictions become more certain. Böhning 1992 (Annals of the Institute of Statistical
  * Mathematics 44) shows that a matrix of the form q (1 - q) E[z z'] + penalty bounds the second derivatives of the loss
@@ -315,7 +316,8 @@ static dkvb_status walk(struct search *s, bool *less)
         rc = evaluate(s, s->next, s->next_gradient, &s->next_loss, &s->next_curvature);
         if (rc)
             return rc;
-        /* Losses of the regression are means of floats, whose rounding errors are about one in ten million. */
+        /* Losses of the logistic regression are means of float values, whose rounding errors are about one in ten
+         * million. */
         if (s->next_loss <= s->loss + 1e-4 * length * slope + 1e-7 * fabs(s->loss)) {
             *less = true;
             return DKVB_OK;

@@ -1,10 +1,10 @@
 /*
  * Searches the budget of a forgetting: how many key-value pairs must be masked until accuracies on forgotten classes
  * fall below their limits. As the budget (number of masked pairs) grows, the model's answer to a row stays the same
- * until one of the row's selected keys is masked. Each row is followed over the growing budget, from one masked key of
- * the row to the next, and only the budgets at which the model's answer turns right or wrong are stored. The sorted
- * budgets at which the model's answers to rows turn right or wrong give the accuracy at every budget (number of masked
- * pairs).
+ * until one of the row's selected keys is masked. Each row is followed while the budget (number of masked pairs) grows,
+ * from one masked key of the row to the next, and only the budgets at which the model's answer turns right or wrong are
+ * stored. The sorted budgets at which the model's answers to rows turn right or wrong give the accuracy at every budget
+ * (number of masked pairs).
  *
  * Ranks (processes) that share a model know the codes of all rows, and so know when a row gains or loses a pair as ever
  * more pairs are masked, but each rank has the values of its own pairs only. To follow a row over budgets (numbers of
@@ -504,9 +504,9 @@ static double accuracy(const struct group *g)
 }
 
 /* Returns the sum of the amounts by which a budget (number of masked pairs) exceeds two limits, one on the accuracy
- * left on forgotten classes and one on the accuracy lost on kept classes. The excess of an accuracy over its limit is
- * first computed as a number of rows, so that a limit that is a whole number of rows is compared without rounding
- * errors. */
+ * left on forgotten classes and one on the accuracy lost on kept classes. How far an accuracy exceeds its limit is
+ * first computed as a number of rows, so that a limit that stands for a whole number of rows is compared without
+ * rounding errors. */
 static double excess(const struct group *forget, const struct group *retain, uint64_t retain_before,
                      const struct dkvb__budget_limits *o)
 {

@@ -99,7 +99,7 @@ static dkvb_status check_request(const dkvb_forget_request *q, const dkvb_codese
     return DKVB_OK;
 }
 
-/* Computes from the forget request the marks of classes of a plan, plan->marks. */
+/* Sets plan->marks, which marks the classes that the forget request of a plan names. */
 static dkvb_status mark_classes(dkvb_plan *plan)
 {
     const uint8_t *classes = plan->request.classes;
@@ -204,8 +204,8 @@ dkvb_status dkvb__plan_find_rows(struct dkvb__planning *p)
     return rc;
 }
 
-/* Finds the rows that a forget request names if there are codes without a codeset: all rows, or the rows of the
- * classes. */
+/* Finds the rows that a forget request names if there are codes without a codeset: all rows, or the rows of the classes
+ * that the request names. */
 static dkvb_status find_codes(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
@@ -247,8 +247,8 @@ dkvb_status dkvb__plan_need_codes(struct dkvb__planning *p, uint32_t part)
 }
 
 /* Searches the codes of those held-out rows that have a label in p->sampled, if the codeset keeps the features of all
- * held-out rows. Searching many nearest keys for each row is slow, so only a sample of the held-out rows is searched,
- * not all of them. */
+ * held-out rows. Searching many nearest keys for each row is slow, so nearest keys are searched for a sample of the
+ * held-out rows, not for all of them. */
 static dkvb_status search_sample(struct dkvb__planning *p)
 {
     const struct dkvb__coderows *held = &p->set->part[DKVB_PART_HELD_OUT];

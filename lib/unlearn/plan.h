@@ -120,9 +120,9 @@ struct dkvb__planning {
 };
 
 /* The functions of plan_guard.c refuse plans of forgetting. dkvb__plan_refuse() refuses a plan and stores a sentence
- * with the reason. A refused plan keeps the first reason for its refusal, unless the option `force` overrides that
- * reason and the request then turns out to be impossible. The argument `label` is the class that would lose accuracy if
- * the plan of a forgetting were applied. */
+ * with the reason. A plan that was refused keeps the first reason for its refusal, unless the option `force` overrides
+ * this reason and the request then turns out to be impossible. The argument `label` is the class that would lose
+ * accuracy if the plan of a forgetting were applied. */
 void dkvb__plan_refuse(dkvb_plan *plan, uint32_t why, uint32_t label, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 

@@ -1,4 +1,5 @@
-/* Guards of a plan of forgetting refuse requests that would harm other classes, or that rest on too few rows. */
+/* The functions of this file, called guards, refuse plans of forgetting that would harm other classes, or that rest on
+ * too few rows. */
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -22,7 +23,7 @@ void dkvb__plan_refuse(dkvb_plan *plan, uint32_t why, uint32_t label, const char
     va_list arguments;
 
     /* The option `force` overrides the refusal of a request for which too few rows were measured; if the request then
-     * turns out to be impossible, that reason for a refusal replaces the first one. */
+     * turns out to be impossible, this becomes the reason for its refusal. */
     if (plan->info.refused && !(plan->info.refused == DKVB_REFUSED_ROWS && plan->request.force && impossible))
         return;
     plan->info.refused = why;
@@ -215,8 +216,8 @@ static dkvb_status add_allowed(const dkvb_model *model, uint32_t label, dkvb_mas
     return rc;
 }
 
-/* Measures each class's accuracy with the planned mask added to the masks in force, and its accuracy under the mask
- * `without`; the losses from the latter to the former go to `sum`, [classes]. */
+/* Measures how much less accuracy each class has with the planned mask added to the masks in force than under the mask
+ * `without`; these losses go to `sum`, [classes]. */
 static dkvb_status measure_sum(const struct dkvb__planning *p, dkvb_mask *without, dkvb_mask *with,
                                dkvb_class_effect *sum)
 {
@@ -248,13 +249,14 @@ static dkvb_status measure_beyond(const struct dkvb__planning *p, uint32_t label
 }
 
 /*
- * Guards against the sum of many requests by rows, each of which alone costs a class only as much accuracy as allowed.
- * Each of many requests by rows may keep its limits, and all together may still cost a class more accuracy than one
- * request may. The rows of many requests come from many persons, none of whom is responsible for the total loss, so the
- * accuracy under all masks is compared with the accuracy under the masks of requests that name classes or were forced.
- * In the guard against too large losses of other classes, the mask of a journal entry in force that names no class
- * counts like the mask of a request for rows. Purged pairs are left out when the accuracies under different masks are
- * compared, as their values are erased; how much accuracy they cost is known from the journal only.
+ * Refuses a request by rows if the sum of many such requests, each of which alone costs a class only as much accuracy
+ * as allowed, costs the class too much. Each of many requests by rows may keep its limits, and all together may still
+ * cost a class more accuracy than one request may. The rows of many requests come from many persons, none of whom is
+ * responsible for the total loss, so the accuracy under all masks is compared with the accuracy under the masks of
+ * requests that name classes or were forced. In the check against too large losses of other classes, the mask of a
+ * journal entry in force that names no class counts like the mask of a request for rows. Purged pairs are left out when
+ * the accuracies under different masks are compared, as their values are erased; how much accuracy they cost is known
+ * from the journal only.
  */
 dkvb_status dkvb__guard_sum(struct dkvb__planning *p)
 {

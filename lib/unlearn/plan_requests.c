@@ -379,9 +379,9 @@ static bool entry_covers(const dkvb_model *model, uint64_t entry, const dkvb_pla
 enum fit { UNKNOWN, FITS, FITS_NOT };
 
 /* Finds out whether the rows of a request were removed from the codeset, and the model was trained on the present
- * codeset. After a purge no hash of rows can be checked, and removed rows alone prove nothing, since the model may be
- * an older one. Whether the model was trained on the present codeset, `fit`, is found out only when a request needs it,
- * and only once, since the comparison reads every code. */
+ * codeset. After a purge no hash of rows in the journal can be checked, and that the codeset lacks rows proves nothing
+ * by itself, since the model may be older than the codeset. Whether the model was trained on the present codeset,
+ * `fit`, is found out only when a request needs it, and only once, since the comparison reads every code. */
 static dkvb_status removed_before(struct dkvb__planning *p, const dkvb_plan *part, enum fit *fit, bool *removed)
 {
     dkvb_status rc = DKVB_OK;

@@ -85,8 +85,9 @@ static dkvb_status take_rows(dkvb_separation_rows *in, const dkvb_separation_row
     return rc ? rc : settle_classes(in);
 }
 
-/* Refuses more rows than the integers for selection counts, and for sums of products of counts, can hold. The selection
- * counts of a class in a codebook add up to k times the class's rows, so products of two such sums stay below 2^62. */
+/* Refuses more rows than the integer types of selection counts, and of sums of products of these counts, can hold. The
+ * selection counts of a class in a codebook add up to k times the class's rows, so products of two such sums stay below
+ * 2^62. */
 static dkvb_status check_rows(const dkvb_separation_rows *in, const uint64_t *rows)
 {
     uint64_t most = INT32_MAX / in->k;

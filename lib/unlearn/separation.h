@@ -14,8 +14,8 @@ dkvb_status dkvb__separation_count(const dkvb_separation_rows *in, uint32_t *cou
                                    const struct dkvb__run *run);
 
 /* Counts, for each class, the key-value pairs that its rows select, `selected`, and those among them that no other
- * class selects, `exclusive`, uint64_t[classes], from counts[classes][codebooks][keys]. The number of key-value pairs
- * that at least one class selects is returned. */
+ * class selects, `exclusive`, uint64_t[classes], from counts[classes][codebooks][keys]. The function returns the number
+ * of key-value pairs that at least one class selects. */
 uint64_t dkvb__separation_pairs(const dkvb_separation_rows *in, const uint32_t *counts, uint64_t *selected,
                                 uint64_t *exclusive);
 

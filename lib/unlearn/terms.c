@@ -292,8 +292,8 @@ dkvb_status dkvb_journal_get_terms(const dkvb_model *model, uint64_t entry, uint
         const unsigned char *at = effect_at(t, i);
         dkvb_class_effect e = read_effect(at);
 
-        /* Adding the counts of one class's gains and losses to a sum of such counts also computes the sum's loss of
-         * accuracy and the interval of the loss. */
+        /* When the counts of rows that a class lost and gained are added to a sum of such counts, the loss of accuracy
+         * that the sum stands for, and the interval of this loss, are computed again. */
         dkvb__effect_add(&effects[dkvb__read32(at)], &e);
     }
     return DKVB_OK;
