@@ -1,12 +1,12 @@
 /*
  * The AUC measures how well scores separate members of the training set from non-members (`others`). The variance of an
- * AUC is that of DeLong, DeLong and Clarke-Pearson 1988, computed from midranks as in Sun and Xu 2014: with a row's
- * midrank among all rows, `all`, and its midrank among rows of its kind, `own`, the placement of a member is (all -
- * own) / others, the fraction of non-members below the member, ties counted half. In an AUC, the placement of a
- * non-member is the fraction of members whose score is higher: 1 - (all - own) / members, with `all` and `own` its
- * midranks among all rows and among non-members. An AUC is the mean placement of the members, the placement of a member
- * being the fraction of non-members with smaller scores; its variance is S10 / members + S01 / others, where S10 and
- * S01 are the variances of the placements of members and of non-members.
+ * AUC is that of DeLong, DeLong and Clarke-Pearson 1988, computed from midranks as in Sun and Xu 2014. With a member's
+ * midrank among all rows, `all`, and its midrank among members, `own`, the member's placement is (all - own) / others:
+ * the fraction of non-members with a smaller score, ties counted half. In an AUC, the placement of a non-member is the
+ * fraction of members whose score is higher: 1 - (all - own) / members, with `all` and `own` its midranks among all
+ * rows and among non-members. An AUC is the mean placement of the members, the placement of a member being the fraction
+ * of non-members with smaller scores; its variance is S10 / members + S01 / others, where S10 and S01 are the variances
+ * of the placements of members and of non-members.
  */
 #include "audit/auc.h"
 

@@ -47,8 +47,8 @@ struct dkvb__shadowing {
  *
  * The argument `model` gives the number of codebooks and classes, top_k, the type of values and the allocator of shadow
  * models; the model's own values and mask are not used. The margins of the target rows in the shadow models,
- * double[views_count][shadows][count], have the form that dkvb__audit_margins() gives them, and are undefined after a
- * failure. The mark inside[s][t], uint8_t[shadows][count], becomes 1 if shadow model s has learned target row t,
+ * double[views_count][shadows][count], have the form that dkvb__audit_margins() gives them, and are undefined if the
+ * call fails. The mark inside[s][t], uint8_t[shadows][count], becomes 1 if shadow model s has learned target row t,
  * otherwise 0. The progress callback of the training of shadow models counts finished models.
  *
  * If `run` has ranks (processes), the ranks deal out the shadow models: each rank trains some shadow models on its copy
@@ -71,7 +71,8 @@ dkvb_status dkvb__audit_shadows(const dkvb_model *model, const struct dkvb__shad
  * same mask. The mark inside[s][t], uint8_t[shadows][count], is 1 if shadow model s has learned target row t, otherwise
  * 0; at least 2 shadow models have learned each target, and at least 2 have not. The array `observed`, double[count],
  * has the margins of the target rows in the attacked model, under the same mask as the margins in the shadow models.
- * The array `scores`, double[count], gets the scores of the target rows, and is undefined after a failure.
+ * The array `scores`, double[count], gets the attack's scores of the target rows; its contents are undefined if the
+ * attack fails.
  */
 dkvb_status dkvb__audit_lira(const double *margins, const uint8_t *inside, uint32_t shadows, size_t count,
                              const double *observed, double *scores);

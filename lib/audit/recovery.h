@@ -58,8 +58,8 @@ struct dkvb__grouping {
 
 /* Computes prototypes (means of rows): the rows of each class, in random order, are dealt out to its groups in turn,
  * and the mean of each group is a prototype. The prototypes go to `means`, float[classes * groups][dim], their
- * ascending classes to `mean_labels`, int32_t[classes * groups], and their number to *count. The prototypes (means of
- * rows) and their labels are undefined after a failure. */
+ * ascending classes to `mean_labels`, int32_t[classes * groups], and their number to *count. If computing prototypes
+ * (means of rows) fails, the prototypes and their labels are undefined. */
 dkvb_status dkvb__audit_prototypes(const struct dkvb__grouping *g, float *means, int32_t *mean_labels, size_t *count,
                                    const dkvb_allocator *mem);
 

@@ -7,9 +7,10 @@
 #include "base/ranks.h"
 #include "bottleneck/model.h"
 
-/* Numbers of prototypes (means of rows) of each class with which the prototype attack is run: 1, 3 and 10. */
+/* The attack by prototypes (means of rows) is run with three numbers of prototypes of each class, of which 10 is the
+ * largest. */
 enum { DKVB__PROTOTYPE_SIZES = 3, DKVB__MOST_PROTOTYPES = 10 };
-/* The prototype attack is run with each of these numbers of prototypes (means of rows) of each class: 1, 3, 10. */
+/* The attack by prototypes (means of rows) is run three times, with 1, with 3 and with 10 prototypes of each class. */
 extern const size_t dkvb__prototype_sizes[DKVB__PROTOTYPE_SIZES];
 
 /* Groups of rows for each of which the measure KLoM is computed, in the order in which the report of the audit lists
@@ -142,8 +143,8 @@ dkvb_status dkvb__audit_attack(struct dkvb__audit *a);
 dkvb_status dkvb__audit_train_anew(struct dkvb__audit *a, dkvb_model **out, const uint16_t *codes,
                                    const int32_t *labels, uint64_t seed);
 
-/* Returns the run options of a library call within a stage of an audit; progress of the stage is counted in steps.
- * dkvb__audit_finish_step() ends a step of the stage. */
+/* Returns the run options of a library call within a stage of an audit; progress of the stage is counted in steps. The
+ * function dkvb__audit_finish_step() ends a step of a stage of the audit. */
 dkvb_run_options dkvb__audit_steps(struct dkvb__audit *a);
 dkvb_status dkvb__audit_finish_step(struct dkvb__audit *a);
 

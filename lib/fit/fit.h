@@ -108,8 +108,8 @@ dkvb_status dkvb__fitting_train(const struct dkvb__fitting *f, dkvb_codebooks *c
                                 dkvb_model **out);
 
 /* The functions read (take) and write (give) a caller's settings as far as the caller's struct_size reaches; NULL
- * stands for the defaults. dkvb__settings_take() fills in all of `s`; dkvb__settings_give() writes no settings that
- * dkvb__settings_take() would refuse. */
+ * stands for the defaults. The function dkvb__settings_take() fills in all settings of `s`; dkvb__settings_give()
+ * writes no settings that dkvb__settings_take() would refuse. */
 dkvb_status dkvb__settings_take(dkvb_settings *s, const dkvb_settings *given);
 dkvb_status dkvb__settings_give(const dkvb_settings *s, dkvb_settings *to);
 

@@ -101,7 +101,8 @@ static void apply_paper(dkvb_settings *s)
     s->whiten = DKVB_WHITEN_NEVER;
     s->train.epochs = 1;
     s->train.learning_rate = 6.0;
-    /* The learning rate of the bottleneck paper is constant, even if a caller sets another rate or more epochs. */
+    /* The bottleneck paper's learning rate stays constant over all epochs, whatever rate and number of epochs a caller
+     * sets. */
     s->train.rate_last = 0.0;
     s->train.label_smoothing = 0.0;
     s->train.batch = 256;

@@ -63,8 +63,8 @@ static size_t make_line(char line[LINE], const dkvb_sweep_cell *c)
     return (size_t)length;
 }
 
-/* Reads a number in digits, and the blank after the number, from a line. take_number() returns NULL if there is no
- * number at the given place of the line, or if the number is too large. */
+/* Reads a number in digits, and the blank after the number, from a line. The function take_number() returns NULL if
+ * there is no number at the given place of the line, or if the number is too large. */
 static const char *take_number(const char *at, const char *end, uint64_t *number)
 {
     const char *first = at;

@@ -39,7 +39,7 @@ static void part_free(struct part *p)
 
 /* Draws rows on which models of whitened rows are compared with models of plain rows. The rows are drawn from all rows
  * with a label in `labels`, -1 meaning that the row must not be drawn; the argument `n` is the number of rows to draw.
- * The caller frees the rows drawn to compare whitened with plain rows by part_free(), even after a failure. */
+ * The caller frees the rows drawn to compare whitened with plain rows by part_free(), even if drawing them failed. */
 static dkvb_status part_new(struct part *p, const struct dkvb__fitting *f, const int32_t *labels, uint64_t seed,
                             size_t n)
 {

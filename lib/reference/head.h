@@ -75,8 +75,8 @@ void dkvb__sums_free(struct dkvb__sums *sums);
 double dkvb__sums_scale(const struct dkvb__sums *sums);
 
 /* Computes the lower Cholesky factor of curvature * covariance of the scaled rows + penalty * identity, [dim][dim],
- * row-major. False is returned if, because of rounding errors, the matrix is not positive definite and so has no
- * Cholesky factor. */
+ * row-major. False is returned if rounding errors keep the matrix to be factored from being positive definite, so that
+ * it has no Cholesky factor. */
 bool dkvb__sums_factor(const struct dkvb__sums *sums, double curvature, double penalty, double *factor);
 
 /* Given the lower Cholesky factor of a matrix, multiplies each of the `count` rows of b, [count][dim], by the inverse
@@ -141,10 +141,10 @@ dkvb_status dkvb__reference_take_options(dkvb_reference_options *full, const dkv
 dkvb_status dkvb__reference_take_rows(dkvb_reference_rows *full, const dkvb_reference_rows *given, const char *what);
 
 /* Fits a linear head to checked rows, with `labels` in place of the rows' own labels; if `fixed` is above 0, it is used
- * as the penalty. In the progress of a library call, fitting a linear head counts as one part of the work.
- * dkvb__reference_remove() removes rows, all of which must be in the sums of the head, and removing them counts as one
- * part of the work too. DKVB_ESTATE says, before any row is removed, that removing the rows would leave the sums of the
- * linear head with too few exact digits. */
+ * as the penalty. In the progress of a library call, fitting a linear head counts as one part of the work, and so does
+ * removing rows. The function dkvb__reference_remove() removes rows, all of which must be in the sums of the linear
+ * head. DKVB_ESTATE says, before any row is removed, that removing the rows would leave the sums of the linear head
+ * with too few exact digits. */
 dkvb_status dkvb__reference_fit(dkvb_reference **out, const dkvb_reference_rows *rows, const int32_t *labels,
                                 const dkvb_reference_options *opts, double fixed, struct dkvb__work *work);
 dkvb_status dkvb__reference_remove(dkvb_reference *head, const dkvb_reference_rows *rows, const int32_t *labels,

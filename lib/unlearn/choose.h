@@ -48,7 +48,7 @@ static inline uint64_t dkvb__score_of(double x)
 /* Computes the rank of each key-value pair, which is the smallest budget (number of pairs to mask) that includes the
  * pair: dkvb_unlearn_choose() with budget B chooses exactly the pairs whose rank is at most B. The array `rank`,
  * [codebooks][keys], gets the rank of each key-value pair, from 1 on, or DKVB__RANK_NEVER for a pair that is never
- * masked; `rank` is undefined after a failure. */
+ * masked; `rank` is undefined if the call fails. */
 dkvb_status dkvb__unlearn_rank(uint32_t *rank, const dkvb_model *model, const dkvb_request *request,
                                const dkvb_run_options *run);
 

@@ -28,11 +28,11 @@ static inline bool dkvb__journal_masks(const struct dkvb__journal *j, size_t ind
 /* Makes room in the journal for `more` records, so that adding as many records cannot fail. */
 dkvb_status dkvb__journal_reserve(dkvb_model *model, size_t more);
 
-/* A journal entry is created in two steps. dkvb__journal_prepare() does everything that may fail: it reads the options
- * (NULL: the method is the name of the kind, and nothing else is set), makes a record of the given kind with the
- * present time, a salt and a commitment to rows, and reserves room for the record. The model whose journal gets an
- * entry must be mutable (not mapped read-only from a file). After dkvb__journal_prepare() the caller fills in the
- * record's numbers, target accuracy and list of pairs, and appends the record, or gives up with
+/* A journal entry is created in two steps. The first step, dkvb__journal_prepare(), does everything that may fail: it
+ * reads the options (NULL: the method is the name of the kind, and nothing else is set), makes a record of the given
+ * kind with the present time, a salt and a commitment to rows, and reserves room for the record. The model whose
+ * journal gets an entry must be mutable (not mapped read-only from a file). After dkvb__journal_prepare() the caller
+ * fills in the record's numbers, target accuracy and list of pairs, and appends the record, or gives up with
  * dkvb__record_clear(). */
 dkvb_status dkvb__journal_prepare(dkvb_model *model, uint32_t kind, const dkvb_forget_options *given,
                                   struct dkvb__record *record);
@@ -41,7 +41,8 @@ dkvb_status dkvb__journal_prepare(dkvb_model *model, uint32_t kind, const dkvb_f
  * entries the record undoes or ends. The record of an undo ends the forgetting of the journal entry with the same list
  * of pairs; the record of a relearning ends the forgetting of an entry in force. The journal becomes the owner of the
  * appended record's memory, and the caller's copy of the record is erased. Before a record is appended, room for it
- * must have been reserved in the journal. dkvb__journal_append() returns the number of the new journal entry. */
+ * must have been reserved in the journal. The function dkvb__journal_append() returns the number of the new journal
+ * entry. */
 uint64_t dkvb__journal_append(dkvb_model *model, struct dkvb__record *record);
 
 /* Adds to a mask the key-value pairs in the list of a journal record. */

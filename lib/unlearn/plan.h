@@ -119,10 +119,10 @@ struct dkvb__planning {
     const uint8_t *asked;
 };
 
-/* The functions of plan_guard.c refuse plans of forgetting. dkvb__plan_refuse() refuses a plan and stores a sentence
- * with the reason. A plan that was refused keeps the first reason for its refusal, unless the option `force` overrides
- * this reason and the request then turns out to be impossible. The argument `label` is the class that would lose
- * accuracy if the plan of a forgetting were applied. */
+/* The functions of plan_guard.c refuse plans of forgetting. The function dkvb__plan_refuse() refuses a plan and stores
+ * a sentence with the reason. A plan that was refused keeps the first reason for its refusal, unless the option `force`
+ * overrides this reason and the request then turns out to be impossible. The argument `label` is the class that would
+ * lose accuracy if the plan of a forgetting were applied. */
 void dkvb__plan_refuse(dkvb_plan *plan, uint32_t why, uint32_t label, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
@@ -142,9 +142,9 @@ dkvb_status dkvb__guard_mixture(struct dkvb__planning *p);
  * forgotten. */
 dkvb_status dkvb__guard_evidence(struct dkvb__planning *p);
 
-/* The functions of plan_budget.c choose the key-value pairs that a plan of forgetting masks. dkvb__plan_pairs()
- * computes the pairs in plan->mask, by a budget (number of pairs) that is given or searched, and the loss of accuracy
- * of each class. */
+/* The functions of plan_budget.c choose the key-value pairs that a plan of forgetting masks. The function
+ * dkvb__plan_pairs() computes the pairs to mask in plan->mask, by a budget (number of pairs) that is given or searched,
+ * and the loss of accuracy of each class. */
 dkvb_status dkvb__plan_pairs(struct dkvb__planning *p);
 
 /* Finds the smallest budget (number of pairs to mask) that brings the accuracy of the classes marked DKVB_FORGET down
@@ -163,10 +163,10 @@ dkvb_status dkvb__plan_set_aside(const struct dkvb__planning *p, uint8_t *marks)
 dkvb_status dkvb__set_aside(const dkvb_model *model, uint8_t *marks);
 
 /* Forgets the classes of earlier requests that have a target accuracy once more, if their accuracy rose above the
- * target. A class that was forgotten can be predicted again when later requests weaken competing classes.
- * dkvb__plan_again() chooses pairs again and again until all requests keep their target accuracies or nothing helps.
- * After dkvb__plan_again(), the array plan->effects has the effects on accuracies of the masks of all requests
- * together. */
+ * target. A class that was forgotten can be predicted again when later requests weaken competing classes. The function
+ * dkvb__plan_again() therefore chooses pairs to mask again and again, until all forget requests keep their target
+ * accuracies or nothing helps. After dkvb__plan_again(), the array plan->effects has the effects on accuracies of the
+ * masks of all requests together. */
 dkvb_status dkvb__plan_again(struct dkvb__planning *p);
 
 /* Returns the words that an error message adds after "the codes have no such row": they depend on whether the row was
@@ -185,8 +185,8 @@ bool dkvb__exact_was_applied(const dkvb_plan *plan, const dkvb_model *model);
  * forgetting to the model, and only the codeset has to be changed. */
 dkvb_status dkvb__apply_exact(dkvb_plan *plan, dkvb_model *model, dkvb_codeset *set, bool done, uint64_t *entry);
 
-/* The functions of plan_requests.c serve plans of several requests. dkvb__plan_requests() plans several requests for
- * dkvb_forget_plan(). */
+/* The functions of plan_requests.c plan several forget requests together. The function dkvb__plan_requests() does so
+ * for dkvb_forget_plan(). */
 dkvb_status dkvb__plan_requests(dkvb_plan **out, dkvb_model *model, dkvb_codeset *set, const dkvb_forget_request *q,
                                 const dkvb_run_options *run);
 

@@ -108,8 +108,8 @@ static dkvb_status take_classes(struct reading *r, dkvb_plan *part, char *list)
     return rc;
 }
 
-/* Reads the digits of one row id, up to a comma or the end. take_id() returns NULL unless the digits of the id are a
- * number of at most 64 bits. */
+/* Reads the digits of one row id, up to a comma or the end. The function take_id() returns NULL unless the digits of
+ * the id are a number of at most 64 bits. */
 static char *take_id(char *at, uint64_t *id)
 {
     char *end = at;

@@ -30,7 +30,7 @@ dkvb_status dkvb__replay_ids_of(const dkvb_codeset *set, const uint8_t *classes,
 
 /* Trains the values of a model again from a codeset, without some of its rows. A replay does not change the model
  * before dkvb__replay_commit(), so the model may be mapped read-only from a file until then. The new replay `*out` (a
- * newly trained model beside the original) is NULL after a failure. */
+ * newly trained model beside the original) is NULL if the replay failed. */
 dkvb_status dkvb__replay_new(struct dkvb__replay **out, dkvb_model *model, const dkvb_codeset *set,
                              const uint64_t *without, size_t n, bool in_place, const dkvb_run_options *run);
 

@@ -147,7 +147,8 @@ dkvb_status dkvb__separation_count(const dkvb_separation_rows *in, uint32_t *cou
 }
 
 /* Counts, for each class, which of the key-value pairs from `first` to below `first + size` its rows select, and which
- * of them no other class selects. count_owned() returns how many of these pairs at least one class selects. */
+ * of them no other class selects. The function count_owned() returns how many of the pairs from `first` to below `first
+ * + size` at least one class selects. */
 static size_t count_owned(const dkvb_separation_rows *in, const uint32_t *counts, size_t first, size_t size,
                           uint64_t *selected, uint64_t *exclusive)
 {
