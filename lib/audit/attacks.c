@@ -154,8 +154,8 @@ static dkvb_status answer_tests(struct dkvb__audit *a, const dkvb_model *model, 
     return rc;
 }
 
-/* Adds 1 / `trials` for each rightly predicted test row to two figures of the audit: test rows of the forgotten rows'
- * classes count in the figure numbered `figure`, all other test rows in the next figure. */
+/* For each test row that is predicted correctly, adds 1 / `trials` to the row's value in a figure of the audit: in the
+ * figure numbered `figure` if the row is of a forgotten row's class, otherwise in the next figure. */
 static dkvb_status add_right(struct dkvb__audit *a, uint32_t who, uint32_t figure, const int32_t *wanted, int trials)
 {
     size_t first = a->class_tests;

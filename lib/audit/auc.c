@@ -42,7 +42,7 @@ static dkvb_status check_scores(const double *scores, const uint8_t *member, siz
 
 /* Computes place[i], the placement of row i: for a member the fraction of non-members with smaller scores, for a
  * non-member the fraction of members with larger scores. The variance of an AUC is computed from the placements of the
- * rows: fractions of members, or of non-members, on the right side of each row. */
+ * rows, from the variance among members and the variance among non-members. */
 static void place_rows(const uint8_t *member, const struct dkvb__keyed *order, size_t n, const struct kinds *kinds,
                        double *place)
 {
@@ -120,9 +120,10 @@ dkvb_status dkvb__audit_auc(const double *scores, const uint8_t *member, size_t 
     return rc;
 }
 
-/* Computes each row's placement (the fraction of rows of the other kind, members or non-members, that are on its right
- * side) by the scores of two models: [n] placements for model a, then [n] for model b. If the function returns NULL in
- * place of the array of the rows' placements in an AUC, *rc says why it failed. */
+/* Computes each row's placement in an AUC by the scores of two models, [n] placements for model a, then [n] for model
+ * b; the placement is the fraction of non-members that score lower than a member, or of members that score higher than
+ * a non-member. If the function returns NULL in place of the array of the rows' placements in an AUC, *rc says why it
+ * failed. */
 static double *both_placements(const double *a, const double *b, const uint8_t *member, size_t n, struct kinds *kinds,
                                const dkvb_allocator *mem, dkvb_status *rc)
 {
@@ -178,8 +179,8 @@ dkvb_status dkvb__audit_privleak(const double *a, const double *b, const uint8_t
     *leak = (dkvb_audit_estimate){(double)NAN, (double)NAN, (double)NAN};
     if (reference.value > 0.0) {
         ratio = found.value / reference.value;
-        /* Each row's placements in two AUCs (fractions of rows of the other kind on its right side) are combined into
-         * one number that has mean 0 over the rows; only the spread of these numbers is used. */
+        /* Each row's placements in two AUCs (for a member, the fraction of non-members with smaller scores) are
+         * combined into one number that has mean 0 over the rows; only the spread of these numbers is used. */
         for (size_t i = 0; i < n; i++)
             place[i] = (place[i] - ratio * place[n + i]) / reference.value;
         estimate(place, member, n, &kinds, leak);

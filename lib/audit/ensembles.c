@@ -64,9 +64,9 @@ struct ensembles {
 };
 
 /* Finds the rows that a replay (a training without forgotten rows) left out: the rows of marked classes,
- * marks[classes], or exactly the forgotten rows. For any rows other than whole classes or the forgotten rows, the
- * journal has only a hash, which names no row, so no model can be trained without these rows again, and the result is
- * DKVB_EINVAL. */
+ * marks[classes], or exactly the forgotten rows. If a replay left out rows that are neither whole classes nor the
+ * forgotten rows of the audit, the journal has only a hash of these rows and does not name them, so no other model can
+ * be trained without them, and the result is DKVB_EINVAL. */
 static dkvb_status ask_replay(const struct dkvb__audit *a, const dkvb_model *model, const dkvb_journal_entry *entry,
                               uint8_t *marks, bool *members)
 {

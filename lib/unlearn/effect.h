@@ -60,9 +60,9 @@ dkvb_status dkvb__budget_find(const dkvb_model *model, const uint32_t *rank, con
                               const dkvb_run_options *run);
 
 /*
- * Measures, in one pass over held-out rows, the effects that many masks have on the accuracy of each class. Each
- * measured mask holds the key-value pairs whose rank (place in the order of masking) is at most a budget; the measured
- * counts are exactly those of dkvb_effect_measure() with the mask. Masks of growing budgets by one ranking of pairs
+ * Measures, in one pass over held-out rows, the effects that many masks have on the accuracy of each class. Each of the
+ * measured masks holds the key-value pairs whose rank (place in the order of masking) is at most a budget, and the
+ * counts measured for a mask equal those of dkvb_effect_measure(). Masks of growing budgets by one ranking of pairs
  * contain each other, so each row is followed from mask to mask, and only the sums that change are computed again.
  *
  * The argument `rank`, [codebooks][keys], has the ranks (places in the order of masking) of all key-value pairs, from
