@@ -30,9 +30,9 @@
 #include "unlearn/choose.h"
 #include "unlearn/effect.h"
 
-/* largest number of rounds of the search for a budget; each round goes on to larger budgets (numbers of masked pairs)
- * Each round of the search for a budget follows the answers to rows up to four times as many masked pairs as the round
- * before. */
+/* The search for a budget ends after this many rounds, each of which goes on to larger budgets (numbers of masked
+ * pairs). Each round of the search for a budget follows the answers to rows up to four times as many masked pairs as
+ * the round before. */
 enum { ROUNDS = 4, FURTHER = 2 };
 
 /* largest number of bytes that a rank (process) sends to the others at a time, unless a single row needs more */

@@ -62,8 +62,9 @@ dkvb_status dkvb__budget_find(const dkvb_model *model, const uint32_t *rank, con
 /*
  * Measures, in one pass over held-out rows, the effects that many masks have on the accuracy of each class. Each of the
  * measured masks holds the key-value pairs whose rank (place in the order of masking) is at most a budget, and the
- * counts measured for a mask equal those of dkvb_effect_measure(). Masks of growing budgets by one ranking of pairs
- * contain each other, so each row is followed from mask to mask, and only the sums that change are computed again.
+ * counts measured for a mask equal those of dkvb_effect_measure(). The masks that one ranking of pairs gives for
+ * growing budgets contain each other, so each row is followed from mask to mask, and only the sums that change are
+ * computed again.
  *
  * The argument `rank`, [codebooks][keys], has the ranks (places in the order of masking) of all key-value pairs, from
  * dkvb__unlearn_rank(). The array `budgets`, [count], has the numbers of pairs that the measured masks hide, in

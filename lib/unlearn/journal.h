@@ -28,12 +28,12 @@ static inline bool dkvb__journal_masks(const struct dkvb__journal *j, size_t ind
 /* Makes room in the journal for `more` records, so that adding as many records cannot fail. */
 dkvb_status dkvb__journal_reserve(dkvb_model *model, size_t more);
 
-/* A journal entry is created in two steps. The first step, dkvb__journal_prepare(), does everything that may fail: it
- * reads the options (NULL: the method is the name of the kind, and nothing else is set), makes a record of the given
- * kind with the present time, a salt and a commitment to rows, and reserves room for the record. The model whose
- * journal gets an entry must be mutable (not mapped read-only from a file). After dkvb__journal_prepare() the caller
- * fills in the record's numbers, target accuracy and list of pairs, and appends the record, or gives up with
- * dkvb__record_clear(). */
+/* A journal entry is created in two steps. The first step of creating a journal entry, dkvb__journal_prepare(), does
+ * everything that may fail: it reads the options (NULL: the method is the name of the kind, and nothing else is set),
+ * makes a record of the given kind with the present time, a salt and a commitment to rows, and reserves room for the
+ * record. The model whose journal gets an entry must be mutable (not mapped read-only from a file). After
+ * dkvb__journal_prepare() the caller fills in the record's numbers, target accuracy and list of pairs, and appends the
+ * record, or gives up with dkvb__record_clear(). */
 dkvb_status dkvb__journal_prepare(dkvb_model *model, uint32_t kind, const dkvb_forget_options *given,
                                   struct dkvb__record *record);
 

@@ -164,9 +164,9 @@ dkvb_status dkvb__set_aside(const dkvb_model *model, uint8_t *marks);
 
 /* Forgets the classes of earlier requests that have a target accuracy once more, if their accuracy rose above the
  * target. A class that was forgotten can be predicted again when later requests weaken competing classes. The function
- * dkvb__plan_again() therefore chooses pairs to mask again and again, until all forget requests keep their target
- * accuracies or nothing helps. After dkvb__plan_again(), the array plan->effects has the effects on accuracies of the
- * masks of all requests together. */
+ * dkvb__plan_again() chooses pairs to mask again and again, until all forget requests keep their target accuracies or
+ * nothing helps. After dkvb__plan_again(), the array plan->effects has the effects on accuracies of the masks of all
+ * requests together. */
 dkvb_status dkvb__plan_again(struct dkvb__planning *p);
 
 /* Returns the words that an error message adds after "the codes have no such row": they depend on whether the row was
@@ -185,8 +185,8 @@ bool dkvb__exact_was_applied(const dkvb_plan *plan, const dkvb_model *model);
  * forgetting to the model, and only the codeset has to be changed. */
 dkvb_status dkvb__apply_exact(dkvb_plan *plan, dkvb_model *model, dkvb_codeset *set, bool done, uint64_t *entry);
 
-/* The functions of plan_requests.c plan several forget requests together. The function dkvb__plan_requests() does so
- * for dkvb_forget_plan(). */
+/* The functions of plan_requests.c plan several forget requests together. The function dkvb__plan_requests() makes the
+ * plan of several forget requests for dkvb_forget_plan(). */
 dkvb_status dkvb__plan_requests(dkvb_plan **out, dkvb_model *model, dkvb_codeset *set, const dkvb_forget_request *q,
                                 const dkvb_run_options *run);
 
