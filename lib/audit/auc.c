@@ -41,8 +41,8 @@ static dkvb_status check_scores(const double *scores, const uint8_t *member, siz
 }
 
 /* Computes place[i], the placement of row i: for a member the fraction of non-members with smaller scores, for a
- * non-member the fraction of members with larger scores. The variance of an AUC is computed from the placements of the
- * rows, from the variance among members and the variance among non-members. */
+ * non-member the fraction of members with larger scores. The variance of an AUC is computed from the variance of the
+ * members' placements and that of the non-members' placements. */
 static void place_rows(const uint8_t *member, const struct dkvb__keyed *order, size_t n, const struct kinds *kinds,
                        double *place)
 {

@@ -176,8 +176,8 @@ void dkvb__audit_mean(const double *values, size_t n, dkvb_audit_estimate *mean)
     *mean = (dkvb_audit_estimate){sum / (double)n, sum / (double)n - half, sum / (double)n + half};
 }
 
-/* Returns the value at a given rank (place, counted from 1) of sorted values. If the rank (place) asked for is below 1,
- * the first of the sorted values is returned, and if it is above their number, the last one. */
+/* Returns the value at a given rank (place, counted from 1) of sorted values. If a rank (place) below 1 is asked for,
+ * the first of the sorted values is returned, and for a rank above their number, the last one. */
 static double at_rank(const double *values, const struct dkvb__keyed *order, size_t n, double rank)
 {
     rank = fmax(1.0, fmin((double)n, ceil(rank)));

@@ -79,9 +79,9 @@ struct following {
     /* true if the model's answers to rows of kept classes are followed too while ever more pairs are masked */
     bool kept;
     struct follower *followers; /* for each thread, the memory with which it follows the answers to rows, [threads] */
-    /* marks of the pairs whose values are not all 0, [codebooks][keys]. One byte per key-value pair tells whether the
-     * pair has learned values: the bytes stay in the cache, while looking up the values of millions of selected pairs
-     * would wait for memory. */
+    /* marks of the key-value pairs whose values are not all 0, [codebooks][keys] One byte per key-value pair tells
+     * whether the pair has learned values: the bytes stay in the cache, while looking up the values of millions of
+     * selected pairs would wait for memory. */
     uint8_t *learned;
     uint8_t *right; /* marks of the rows whose answer is right at budget 0 (no pair masked), [n] */
     /* rows whose answers were not yet followed up to the largest number of masked pairs, [n], and the number of such
