@@ -463,7 +463,8 @@ static dkvb_status forget_again(struct ensembles *e, dkvb_model *model)
          * not planned again when later requests let its classes come back. */
         e->planned = false;
         if (entry.state == DKVB_JOURNAL_PURGED)
-            purged = true; /* A purge has erased the list of masked pairs from the journal entry. */
+            /* This journal entry has no list of masked pairs any more, because a purge has erased the list. */
+            purged = true;
         else
             rc = copy_pairs(e, model, entry.id);
     }

@@ -49,8 +49,8 @@ static dkvb_status time_is_up(const struct dkvb__fitting *f, double end, bool *u
 }
 
 /* Applies one of the settings that tuning tries to those settings that the caller left open. The function apply()
- * returns false if the tried setting would change what the caller has fixed, or has more keys than the data can
- * fill. */
+ * returns false if the setting that tuning tries would change what the caller has fixed, or asks for more keys than the
+ * rows can fill. */
 static bool apply(const struct setting *s, const struct dkvb__fitting *f, dkvb_settings *to)
 {
     bool rate_open = to->train.learning_rate == 0.0;

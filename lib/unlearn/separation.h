@@ -5,7 +5,8 @@
 #include "dkvb/separation.h"
 
 /* The steps of dkvb_separation_measure(), which measures how far the codes of classes lie apart. The caller of
- * dkvb__separation_count() and of all functions below it has checked the rows and knows the number of classes. */
+ * dkvb__separation_count() and of the other functions in lib/unlearn/separation.h has checked the rows and knows the
+ * number of classes. */
 
 /* Counts the rows of each class, `rows`, uint64_t[classes], and how often the rows of each class select each pair,
  * `counts`, uint32_t[classes][codebooks][keys]. If a class has more rows than the selection counts have room for,
