@@ -18,7 +18,8 @@
  * most accuracy depends on the model, so the attack tries several rates on the rows that the attacker has. */
 enum { RELEARN_EPOCHS = 3, RELEARN_DRAWS = 3, RELEARN_RATES = 3, FEWS = 3, MOST_FEW = 50, MOST_BATCH = 65536 };
 static const double relearn_rates[RELEARN_RATES] = {50.0, 500.0, 5000.0};
-/* Numbers of rows that an attacker has of each class; the relearning attack is run once with each of these numbers. */
+/* Numbers of rows that the attacker of a relearning attack has of each class; the attack is run once with each of these
+ * numbers. */
 static const size_t fews[FEWS] = {10, 20, MOST_FEW};
 
 static const struct dkvb__fitting fitting = {.folds = 5, .l2 = 1.0};
@@ -153,8 +154,8 @@ static dkvb_status answer_tests(struct dkvb__audit *a, const dkvb_model *model, 
     return rc;
 }
 
-/* Adds 1 / `trials` for each rightly predicted test row to two figures of the audit: test rows of the forgotten rows'
- * classes count in the figure numbered `figure`, all other test rows in the next figure. */
+/* For each test row that is predicted correctly, adds 1 / `trials` to the row's value in a figure of the audit: in the
+ * figure numbered `figure` if the row is of a forgotten row's class, otherwise in the next figure. */
 static dkvb_status add_right(struct dkvb__audit *a, uint32_t who, uint32_t figure, const int32_t *wanted, int trials)
 {
     size_t first = a->class_tests;
@@ -219,7 +220,7 @@ static dkvb_status measure_membership(struct dkvb__audit *a, const struct dkvb__
     const struct dkvb__answers answers = {a->logits, a->target_y, a->targets, a->classes, s->dropped};
     struct dkvb__fitting how = fitting;
     dkvb_run_options run = dkvb__audit_steps(a);
-    /* margins of the target rows in the shadow models, under the mask that belongs to the audited model */
+    /* margins of the target rows in the shadow models, decoded under the mask of the audited model */
     double **rows = a->rows[s->who], *shadows = NULL;
     dkvb_status rc = dkvb__audit_make_rows(a, s->who, DKVB_AUDIT_MEMBERSHIP_LOSS);
 
@@ -277,7 +278,7 @@ static dkvb_status measure_probe(struct dkvb__audit *a, const struct dkvb__subje
 
 /* The few rows that a relearning attack has drawn for its training, and the codes of these rows. */
 struct few {
-    int32_t *drawn; /* labels of the rows drawn for relearning, [n], -1 = the row was not drawn */
+    int32_t *drawn; /* labels of the rows drawn for the relearning attack, [n], -1 = the row was not drawn */
     int32_t *labels;
     uint16_t *codes;
     size_t count;
@@ -296,7 +297,8 @@ static dkvb_status go_on(struct dkvb__audit *a, dkvb_model **twin, const struct 
     o.learning_rate = rate / (double)per_class;
     o.rate_last = 0.0;
     o.label_smoothing = 0.0;
-    /* At the learning rate for a few rows, trained values may outgrow the type float16 if many classes share a key. */
+    /* At the large learning rates that training on a few rows needs, trained values may outgrow the type float16 if
+     * many classes share a key. */
     if (!rc)
         rc = dkvb_model_set_values(*twin, NULL, DKVB_DTYPE_F32);
     if (!rc)
@@ -305,7 +307,8 @@ static dkvb_status go_on(struct dkvb__audit *a, dkvb_model **twin, const struct 
 }
 
 /* Measures how well a model answers the attacker's own rows, by the mean of its accuracy on the classes of forgotten
- * rows and its accuracy on all other classes. dkvb__audit_best_constant() maximises the same mean of accuracies. */
+ * rows and its accuracy on all other classes. The function dkvb__audit_best_constant() maximises the mean of the same
+ * two accuracies. */
 static dkvb_status judge(struct dkvb__audit *a, const dkvb_model *model, const struct dkvb__subject *s, double *score)
 {
     size_t rows[2] = {0, 0}, right[2] = {0, 0};
@@ -437,7 +440,8 @@ static dkvb_status measure_relearning(struct dkvb__audit *a, const struct dkvb__
 static dkvb_status measure_mask(struct dkvb__audit *a, const struct dkvb__subject *s)
 {
     double **rows = a->rows[s->who];
-    /* true if there are enough test rows of other classes to compare with test rows of the forgotten rows' classes */
+    /* true if there are test rows enough of other classes than those of the forgotten rows, so that answers to the two
+     * kinds of test rows can be compared */
     bool of_class = a->tests - a->class_tests >= 2;
     dkvb_status rc = dkvb__audit_make_rows(a, s->who, DKVB_AUDIT_MASK_MEMBERS);
 
@@ -497,8 +501,9 @@ static dkvb_status measure_subject(struct dkvb__audit *a, const struct dkvb__sub
     return rc ? rc : measure_prototypes(a, s);
 }
 
-/* Measures the retrained model, which was trained again without the forgotten rows. A rank (process) that attacks other
- * models needs only the predictions of the retrained model, to compare them with those of the attacked models. */
+/* Measures the retrained model, which was trained again without the forgotten rows. A rank (process) that attacks
+ * models other than the retrained model needs only the retrained model's predictions, to compare them with those of the
+ * attacked models. */
 static dkvb_status measure_reference(struct dkvb__audit *a, uint32_t who, uint64_t seed, bool attacked)
 {
     struct dkvb__subject s = {.who = who, .coded = &a->first};
@@ -521,15 +526,16 @@ static const struct dkvb__coded *coded_or_first(const struct dkvb__audit *a, con
     return coded->all ? coded : &a->first;
 }
 
-/* True if the logit columns of the forgotten classes can be left out, so that at least two columns remain. */
+/* True if the logit columns of the forgotten classes can be left out of a model's answers, because at least two other
+ * columns remain. */
 static bool can_drop(const struct dkvb__audit *a)
 {
     return a->before && a->by_class && a->report->seen.class_count + 2 <= a->classes;
 }
 
 /* Trains the shadow models of an audit and computes their margins in four views (ways to see a model's answers): 0
- * without a mask, 1 under the mask of the audited model, 2 under the mask of the model before the request, 3 as view 2
- * but without the logit columns of the forgotten classes. */
+ * without a mask, 1 under the mask of the audited model, 2 under the mask of the model before the forget request, 3 as
+ * view 2 but without the logit columns of the forgotten classes. */
 dkvb_status dkvb__audit_make_shadows(struct dkvb__audit *a)
 {
     const struct dkvb__view views[] = {{a->first.targets, NULL},

@@ -1,11 +1,12 @@
 /*
  * The AUC measures how well scores separate members of the training set from non-members (`others`). The variance of an
- * AUC is that of DeLong, DeLong and Clarke-Pearson 1988, computed from midranks as in Sun and Xu 2014: with a row's
- * midrank among all rows, `all`, and its midrank among rows of its kind, `own`, the placement of a member is (all -
- * own) / others, the fraction of non-members below the member, ties counted half. The placement of a non-member in an
- * AUC is the fraction of members above it, 1 - (all - own) / members, with its midranks `all` and `own`. The AUC is the
- * mean placement of the members; its variance is S10 / members + S01 / others, where S10 and S01 are the variances of
- * the placements of members and of non-members.
+ * AUC is that of DeLong, DeLong and Clarke-Pearson 1988, computed from midranks as in Sun and Xu 2014. With a member's
+ * midrank among all rows, `all`, and its midrank among members, `own`, the member's placement is (all - own) / others:
+ * the fraction of non-members with a smaller score, ties counted half. In an AUC, the placement of a non-member is the
+ * fraction of members whose score is higher: 1 - (all - own) / members, with `all` and `own` its midranks among all
+ * rows and among non-members. An AUC is the mean placement of the members, the placement of a member being the fraction
+ * of non-members with smaller scores; its variance is S10 / members + S01 / others, where S10 and S01 are the variances
+ * of the placements of members and of non-members.
  */
 #include "audit/auc.h"
 
@@ -40,7 +41,8 @@ static dkvb_status check_scores(const double *scores, const uint8_t *member, siz
 }
 
 /* Computes place[i], the placement of row i: for a member the fraction of non-members with smaller scores, for a
- * non-member the fraction of members with larger scores. The placements of the rows give the variance of an AUC. */
+ * non-member the fraction of members with larger scores. The variance of an AUC is computed from the variance of the
+ * members' placements and that of the non-members' placements. */
 static void place_rows(const uint8_t *member, const struct dkvb__keyed *order, size_t n, const struct kinds *kinds,
                        double *place)
 {
@@ -76,8 +78,8 @@ static dkvb_status placements(const double *scores, const uint8_t *member, size_
     return DKVB_OK;
 }
 
-/* Computes an AUC, which is the mean placement of the members, and the AUC's interval from the variances over members
- * and non-members. */
+/* Computes an AUC as the mean, over members, of the fraction of non-members with smaller scores, and the AUC's interval
+ * from the variances over members and non-members. */
 static void estimate(const double *place, const uint8_t *member, size_t n, const struct kinds *kinds,
                      dkvb_audit_estimate *out)
 {
@@ -118,8 +120,10 @@ dkvb_status dkvb__audit_auc(const double *scores, const uint8_t *member, size_t 
     return rc;
 }
 
-/* Computes the placements of the rows, as place_rows() does, for the scores of two models: [n] for model a, then [n]
- * for model b. If the returned array of the rows' placements is NULL, *rc has the status of the failure. */
+/* Computes each row's placement in an AUC by the scores of two models, [n] placements for model a, then [n] for model
+ * b; the placement is the fraction of non-members that score lower than a member, or of members that score higher than
+ * a non-member. If the function returns NULL in place of the array of the rows' placements in an AUC, *rc says why it
+ * failed. */
 static double *both_placements(const double *a, const double *b, const uint8_t *member, size_t n, struct kinds *kinds,
                                const dkvb_allocator *mem, dkvb_status *rc)
 {
@@ -142,8 +146,8 @@ static double *both_placements(const double *a, const double *b, const uint8_t *
     return place;
 }
 
-/* The difference of two AUCs is the mean of the differences of the rows' placements; the variance of the difference is
- * that of these differences (DeLong et al., eq. 5). */
+/* The difference of two AUCs is the mean, over the rows, of the differences between each row's placements in the two
+ * AUCs; its variance is the variance of these differences (DeLong et al., eq. 5). */
 dkvb_status dkvb__audit_auc_difference(const double *a, const double *b, const uint8_t *member, size_t n,
                                        dkvb_audit_estimate *difference, const dkvb_allocator *mem)
 {
@@ -175,8 +179,8 @@ dkvb_status dkvb__audit_privleak(const double *a, const double *b, const uint8_t
     *leak = (dkvb_audit_estimate){(double)NAN, (double)NAN, (double)NAN};
     if (reference.value > 0.0) {
         ratio = found.value / reference.value;
-        /* The differences of the rows' placements in two AUCs are scaled to have mean 0, and only their spread is
-         * used. */
+        /* Each row's placements in two AUCs (for a member, the fraction of non-members with smaller scores) are
+         * combined into one number that has mean 0 over the rows; only the spread of these numbers is used. */
         for (size_t i = 0; i < n; i++)
             place[i] = (place[i] - ratio * place[n + i]) / reference.value;
         estimate(place, member, n, &kinds, leak);
@@ -212,8 +216,8 @@ dkvb_status dkvb__audit_tpr(const double *scores, const uint8_t *member, size_t 
     order = dkvb__order_by(scores, n, mem);
     if (!order)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for the order of %zu scores", n);
-    /* For a true positive rate, the limit of the scores is the score of the first non-member that may not pass; members
-     * with an equal score do not pass either. */
+    /* For a true positive rate, the limit that scores must exceed is the score of the first non-member that may not
+     * pass; members with exactly this score do not pass either. */
     for (size_t i = n; i-- > 0;)
         if (!member[order[i].index] && above++ == (size_t)(fpr * (double)kinds.others)) {
             limit = scores[order[i].index];
@@ -254,8 +258,8 @@ void dkvb__audit_share_difference(const double *a, const double *b, size_t n, dk
         *difference = (dkvb_audit_estimate){NAN, NAN, NAN};
 }
 
-/* Factor that widens a normal interval from 95 % to 98.75 % confidence. The intervals of the averaged figures are
- * symmetric around their middle, except at the ends -1 and 1. */
+/* Factor that widens a normal interval from 95 % to 98.75 % confidence. The average gap is a mean over four figures,
+ * whose intervals are symmetric around their middle, except where they are cut at -1 or 1. */
 static const double wider = 2.4977054744123737 / DKVB__Z95;
 
 void dkvb__audit_gap(const dkvb_audit_estimate *differences, size_t count, dkvb_audit_estimate *gap)
@@ -271,8 +275,8 @@ void dkvb__audit_gap(const dkvb_audit_estimate *differences, size_t count, dkvb_
         gap->low += (low > 0.0 ? low : high < 0.0 ? -high : 0.0) / (double)count;
         gap->high += fmin(1.0, fmax(fabs(low), fabs(high))) / (double)count;
     }
-    /* The interval of the average gap may exclude its estimate, as the interval of a proportion is not centred on the
-     * proportion. */
+    /* The interval of the average gap may exclude the gap's own estimate, as the interval of a proportion is not
+     * centred on the proportion. */
     gap->low = fmin(gap->low, gap->value);
     gap->high = fmax(gap->high, gap->value);
 }

@@ -19,8 +19,8 @@
  * tell nothing more.
  *
  * An AUC is computed from `scores`, double[n], which may be infinite, and from marks of members, uint8_t[n], with at
- * least 2 members and 2 non-members. The AUC fails with DKVB_EINVAL (too few members or non-members, or a score that is
- * NaN) or with DKVB_ENOMEM.
+ * least 2 members and 2 non-members. Computing an AUC fails with DKVB_EINVAL (too few members or non-members, or a
+ * score that is NaN) or with DKVB_ENOMEM.
  */
 dkvb_status dkvb__audit_auc(const double *scores, const uint8_t *member, size_t n, dkvb_audit_estimate *auc,
                             const dkvb_allocator *mem);
@@ -33,28 +33,29 @@ dkvb_status dkvb__audit_auc_difference(const double *a, const double *b, const u
 
 /*
  * Computes PrivLeak, after MUSE (Shi et al. 2024, arXiv 2407.06460, section 3): (AUC of a - AUC of b) / AUC of b, where
- * `a` has the scores of the audited model and `b` those of the retrained model. A PrivLeak above 0 means that the model
- * remembers more than the retrained model. PrivLeak in libdkvb differs from PrivLeak in MUSE: MUSE uses the AUC of
- * non-members, so in MUSE the sign is opposite and the denominator is 1 - AUC of b. The interval of PrivLeak is that of
- * a ratio of two paired AUCs by the delta method, with DeLong's variance of (place_a - ratio * place_b) / AUC of b over
- * the rows' placements place_a and place_b. Two models with equal scores have PrivLeak 0 with the interval [0, 0]; if
- * the AUC of `b` is 0, PrivLeak and its interval are NaN.
+ * `a` has the scores of the audited model and `b` those of the retrained model. If PrivLeak is above 0, the audited
+ * model remembers more of the forgotten rows than the retrained model. PrivLeak in libdkvb differs from PrivLeak in
+ * MUSE: MUSE uses the AUC of non-members, so in MUSE the sign is opposite and the denominator is 1 - AUC of b. The
+ * interval of PrivLeak is that of a ratio of two paired AUCs by the delta method: with ratio = AUC of a / AUC of b,
+ * DeLong's variance of (place_a - ratio * place_b) / AUC of b is taken over the rows' placements place_a and place_b.
+ * Two models with equal scores have PrivLeak 0 with the interval [0, 0]; if the AUC of `b` is 0, PrivLeak and its
+ * interval are NaN.
  */
 dkvb_status dkvb__audit_privleak(const double *a, const double *b, const uint8_t *member, size_t n,
                                  dkvb_audit_estimate *leak, const dkvb_allocator *mem);
 
 /* Computes the true positive rate: the fraction of members whose score is above a limit that at most floor(fpr *
  * non-members) of the non-members pass; `fpr`, the false positive rate, is from 0 to below 1. The true positive rate
- * shows more than an AUC if few rows are certain (Carlini et al. 2022, arXiv 2112.03570, section 3). Wilson's interval
- * of a true positive rate covers the choice of members; the interval ignores that few rows set the limit of the
- * scores. */
+ * shows more than an AUC if few rows are certain (Carlini et al. 2022, arXiv 2112.03570, section 3). The Wilson
+ * interval of a true positive rate covers the random choice of members, but not that of the few non-members that set
+ * the limit of the scores. */
 dkvb_status dkvb__audit_tpr(const double *scores, const uint8_t *member, size_t n, double fpr, dkvb_audit_estimate *tpr,
                             const dkvb_allocator *mem);
 
 /* Computes the mean of the values `right`, double[n] from 0 to 1, with Wilson's interval (Wilson 1927, JASA 22). For
- * values that are 0 (wrong) or 1 (right), the mean is the proportion of right answers. If the value of a row is itself
- * the mean of several trials, Wilson's interval is wider than necessary. The estimate of a proportion from n = 0 rows
- * is NaN, and so is its interval. */
+ * values that are 0 (wrong) or 1 (right), their mean is the proportion of right answers. If the value of a row is
+ * itself the mean of several trials, Wilson's interval is wider than necessary. The estimate of a proportion from n = 0
+ * rows is NaN, and so is its interval. */
 void dkvb__audit_share(const double *right, size_t n, dkvb_audit_estimate *share);
 
 /*
@@ -68,12 +69,13 @@ void dkvb__audit_share(const double *right, size_t n, dkvb_audit_estimate *share
 void dkvb__audit_share_difference(const double *a, const double *b, size_t n, dkvb_audit_estimate *difference);
 
 /*
- * The average gap to the retrained model: the mean absolute difference over `count` figures, as unlearning papers
- * report it (Fan et al. 2023, SalUn, arXiv 2310.12508, section 5). Each end of the average gap's interval is the mean
- * of the least, or of the largest, absolute differences that the intervals of the averaged figures allow. The intervals
- * of the four averaged figures are widened from 95 % to 100 - 5 / 4 = 98.75 %, so that all four hold at once in 95 % of
- * cases (Bonferroni; 98.75 % is used for any `count`). The averaged figures share rows, so the interval of their
- * average is wider than necessary.
+ * The average gap to the retrained model is the mean, over `count` figures, of the absolute difference between the
+ * audited model and the retrained model, as unlearning papers report it (Fan et al. 2023, SalUn, arXiv 2310.12508,
+ * section 5). Each end of the interval of the average gap is the mean of the smallest, or of the largest, absolute
+ * differences that the intervals of the averaged figures allow. The intervals of the four averaged figures are widened
+ * from 95 % to 100 - 5 / 4 = 98.75 %, so that all four hold at once in 95 % of cases (Bonferroni); 98.75 % is used even
+ * if fewer figures are averaged. The four figures of the average gap are measured on partly the same rows, so the
+ * interval of their average is wider than necessary.
  */
 void dkvb__audit_gap(const dkvb_audit_estimate *differences, size_t count, dkvb_audit_estimate *gap);
 

@@ -1,7 +1,8 @@
 /*
- * Computes KLoM, a divergence between the margins of unlearned and of retrained models, over many models. For KLoM,
- * models of other seeds are treated like the audited model, and their margins are compared with the margins of an equal
- * number of retrained models. Only the margins of each model for KLoM stay in memory, not the model.
+ * Computes KLoM, a divergence between the margins of unlearned and of retrained models, over many models. For the
+ * measure KLoM, models trained with other seeds go through the same forgettings as the audited model, and their margins
+ * are compared with the margins of an equal number of retrained models. Only the margins of each model for the measure
+ * KLoM stay in memory, not the model.
  */
 #include <string.h>
 
@@ -18,8 +19,9 @@
 #include "dkvb/unlearn.h"
 #include "unlearn/evidence.h"
 
-/* Ensembles of models for KLoM; all have the same number of models, one for each seed. Two of the ensembles for KLoM
- * are retrained models; the KLoM between the two is the noise floor. */
+/* Ensembles of models for the measure KLoM; all ensembles have the same number of models, as each has one model for
+ * each seed. Two of the ensembles for the measure KLoM are retrained models; the KLoM between the two is the noise
+ * floor. */
 enum { UNLEARNED, BEFORE, DROPPED, RETRAINED, RETRAINED_AGAIN, ENSEMBLES };
 enum { GROUPS = DKVB__KLOM_GROUPS, MOST_ROWS = 1000 };
 
@@ -28,42 +30,43 @@ static const char *const group_names[GROUPS] = {"forgotten rows", "retained rows
 
 struct ensembles {
     struct dkvb__audit *a;
-    size_t rows;     /* number of rows chosen for KLoM, in all groups of rows together */
-    size_t dim;      /* number of features of a row chosen for KLoM */
-    float *x;        /* features of the rows chosen for KLoM, [rows][dim] */
-    int32_t *y;      /* labels of the rows chosen for KLoM, [rows] */
-    uint16_t *codes; /* codes of the rows chosen for KLoM without a mask, [rows][code] */
-    /* codes of the rows chosen for KLoM under the mask of the model before the request; NULL if that model has no
-     * mask */
+    size_t rows;     /* number of rows chosen for the measure KLoM, in all groups of rows together */
+    size_t dim;      /* number of features of a row chosen for the measure KLoM */
+    float *x;        /* features of the rows chosen for the measure KLoM, [rows][dim] */
+    int32_t *y;      /* labels of the rows chosen for the measure KLoM, [rows] */
+    uint16_t *codes; /* codes of the rows chosen for the measure KLoM without a mask, [rows][code] */
+    /* codes of the rows chosen for the measure KLoM under the mask of the model before the forget request; NULL if that
+     * model has no mask */
     uint16_t *earlier;
-    /* codes of the rows chosen for KLoM under the mask of the model that is being measured, [rows][code] */
+    /* codes of the rows chosen for the measure KLoM under the mask of the model that is being measured, [rows][code] */
     uint16_t *masked;
-    float *logits;   /* scratch space for the logits of the rows chosen for KLoM, [rows][classes] */
-    double *margins; /* scratch space for the margins of the rows chosen for KLoM, [rows] */
+    float *logits;   /* scratch space for the logits of the rows chosen for the measure KLoM, [rows][classes] */
+    double *margins; /* scratch space for the margins of the rows chosen for the measure KLoM, [rows] */
     /* margins of the rows in the models of each ensemble, [models][rows]; NULL if the ensemble is not made */
     float *kept[ENSEMBLES];
-    uint8_t *marks; /* marks of the classes that a forget request names, [classes] */
+    uint8_t *marks; /* marks of the classes that the forget request of an audited model names, [classes] */
     /* labels of the training rows as the audited model learned them, [n]; rows that replays (trainings without
      * forgotten rows) left out have no label */
     int32_t *full;
-    int32_t *earlier_full; /* labels of the training rows as the model before the request learned them, [n] */
+    int32_t *earlier_full; /* labels of the training rows as the model before the forget request learned them, [n] */
     /* The labels from which retrained models learn, [n]: -1 for forgotten rows, otherwise the labels that the audited
      * model learned. */
     int32_t *without;
-    /* The rows of the codeset without those that replays (trainings without forgotten rows) left out; a copy if there
-     * is a replay. */
+    /* The rows of the codeset without the rows that replays (trainings without forgotten rows) left out; this is a copy
+     * of the codeset if there is a replay. */
     struct dkvb_codeset left;
     /* ids of the rows that a replay removes from the codeset's copy, at most as many as the codeset has rows */
     uint64_t *gone_ids;
     uint8_t *gone_rows; /* scratch space for one mark for each row of the codeset */
-    bool apart;         /* true if the model before the request learned other rows than the audited model */
-    bool planned;       /* true if all forget requests were planned again on the model that is measured now */
+    bool apart;         /* true if the model before the forget request learned other rows than the audited model */
+    /* true if all forget requests of the audited model were planned again on the model that is measured now */
+    bool planned;
 };
 
 /* Finds the rows that a replay (a training without forgotten rows) left out: the rows of marked classes,
- * marks[classes], or exactly the forgotten rows. For any rows other than whole classes or the forgotten rows, the
- * journal has only a hash, which names no row, so no model can be trained without these rows again, and the result is
- * DKVB_EINVAL. */
+ * marks[classes], or exactly the forgotten rows. If a replay left out rows that are neither whole classes nor the
+ * forgotten rows of the audit, the journal has only a hash of these rows and does not name them, so no other model can
+ * be trained without them, and the result is DKVB_EINVAL. */
 static dkvb_status ask_replay(const struct dkvb__audit *a, const dkvb_model *model, const dkvb_journal_entry *entry,
                               uint8_t *marks, bool *members)
 {
@@ -129,8 +132,8 @@ dkvb_status dkvb__audit_ask_replays(struct dkvb__audit *a)
     return rc;
 }
 
-/* Lists the rows that may be chosen for a group of rows that KLoM measures, by their numbers in the training file, or
- * by their places among the sorted test rows. */
+/* Lists the rows that may be chosen for one group of rows of the measure KLoM, by their numbers in the training file,
+ * or by their places among the sorted test rows. */
 static size_t list_group(const struct ensembles *e, size_t group, size_t *rows)
 {
     const struct dkvb__audit *a = e->a;
@@ -156,7 +159,7 @@ static uint64_t name_of(const struct dkvb__audit *a, size_t group, size_t row)
     return a->given.ids ? a->given.ids[row] : row;
 }
 
-/* Appends one row of a group to the rows chosen for KLoM of all groups. */
+/* Appends one row to the list of all rows on which KLoM is measured, a list sorted by groups of rows. */
 static void take_row(struct ensembles *e, size_t group, size_t row)
 {
     const struct dkvb__audit *a = e->a;
@@ -170,8 +173,8 @@ static void take_row(struct ensembles *e, size_t group, size_t row)
     e->y[e->rows++] = group < 2 ? a->labels[row] : a->test_y[row];
 }
 
-/* Chooses at most MOST_ROWS rows of each group of rows for KLoM: those whose ids have the smallest random numbers. The
- * choice of the rows for KLoM does not depend on any model. */
+/* Chooses at most MOST_ROWS rows of each group of rows for the measure KLoM: those whose ids have the smallest random
+ * numbers. The choice of the rows for the measure KLoM does not depend on any model. */
 static dkvb_status choose_rows(struct ensembles *e)
 {
     struct dkvb__audit *a = e->a;
@@ -215,8 +218,9 @@ static dkvb_status make_room(struct ensembles *e)
     return DKVB_OK;
 }
 
-/* Chooses the rows that each kind of model for KLoM is trained on. Rows that replays (trainings without forgotten rows)
- * left out of all models are not measured by KLoM, as no model of any ensemble has learned them. */
+/* Chooses the rows that each kind of model for the measure KLoM is trained on. Rows that replays (trainings without
+ * forgotten rows) left out of all models are not used by the measure KLoM, as no model of any ensemble has learned
+ * them. */
 static dkvb_status make_labels(struct ensembles *e)
 {
     const struct dkvb__audit *a = e->a;
@@ -266,7 +270,7 @@ static dkvb_status make_left(struct ensembles *e)
                : dkvb__fail(DKVB_ENOMEM, "out of memory for the codes of %zu rows", rows);
 }
 
-/* Puts all rows back into the copy of the codeset, for the next model that is made for KLoM. */
+/* Puts all rows back into the copy of the codeset before the next model for the measure KLoM is made. */
 static void fill_left(struct ensembles *e)
 {
     const dkvb_codeset *set = e->a->o.codeset;
@@ -295,8 +299,8 @@ static dkvb_status make_ensemble(struct ensembles *e, size_t ensemble)
                                           e->rows, a->o.models);
 }
 
-/* Computes the margins of one model of an ensemble from the model's answers to the rows chosen for KLoM, with the given
- * codes of these rows. */
+/* Computes the margins of one model of an ensemble from the model's answers to the rows chosen for the measure KLoM,
+ * with the given codes of these rows. */
 static dkvb_status look(struct ensembles *e, const dkvb_model *model, size_t ensemble, uint32_t number,
                         const uint16_t *codes)
 {
@@ -322,14 +326,15 @@ static uint32_t method_of(const char *word)
     return 0;
 }
 
-/* Rebuilds the forget request of a journal entry, with the same terms (what was asked, within which limits). The
- * journal stores only hashes of single rows, so a forget request of single rows can be rebuilt only if its rows are
- * those of the audit; otherwise *told becomes false. */
+/* Rebuilds the forget request of a journal entry, with the terms that the entry states (what was asked, within which
+ * limits). The journal stores only hashes of single rows, so a forget request of single rows can be rebuilt only if its
+ * rows are those of the audit; otherwise *told becomes false. */
 static dkvb_status recall(const struct ensembles *e, const dkvb_journal_entry *entry, dkvb_forget_request *q,
                           bool *told)
 {
     const struct dkvb__audit *a = e->a;
-    /* the salt of the journal's hashes need not be random, as nobody reads the journals of the models made for KLoM */
+    /* the salt of the journal's hashes need not be random, as nobody reads the journals of the models made for the
+     * measure KLoM */
     static const uint8_t salt[32] = {0};
     dkvb_status rc;
 
@@ -349,23 +354,23 @@ static dkvb_status recall(const struct ensembles *e, const dkvb_journal_entry *e
     q->target = entry->target;
     q->max_retain_drop = entry->max_retain_drop > 0.0 ? entry->max_retain_drop : q->max_retain_drop;
     q->max_class_loss = entry->max_class_loss > 0.0 ? entry->max_class_loss : q->max_class_loss;
-    /* The repeated request is forced: if a guard (a limit on the accuracy that other classes lose) stopped the request,
-     * the model would keep the rows and not be comparable. */
+    /* A request that is repeated on another model is forced: if the limit on the accuracy that other classes lose
+     * stopped the request, the model would keep the rows and not be comparable. */
     q->force = 1;
     q->salt = salt;
     return rc;
 }
 
 /* Plans the forget request of a journal entry again on another model, and applies the plan. The flag *done becomes
- * false if the repeated forgetting was refused. */
+ * false if repeating a forgetting on another model was refused. */
 static dkvb_status plan_anew(struct ensembles *e, dkvb_model *model, const dkvb_journal_entry *entry, bool *done)
 {
     struct dkvb__audit *a = e->a;
     dkvb_forget_request q = DKVB_FORGET_REQUEST_INIT;
     dkvb_plan_info info = DKVB_PLAN_INFO_INIT;
     dkvb_run_options run = dkvb__audit_steps(a);
-    /* The shallow copy of the codeset shares all rows with the codeset: plans with the strength suppress only read
-     * rows, and only rows with codes. */
+    /* The shallow copy of the codeset shares all rows with the codeset: planning a forgetting with the strength
+     * `suppress` only reads rows, and only rows with codes. */
     struct dkvb_codeset set;
     dkvb_plan *plan = NULL;
     bool told;
@@ -399,8 +404,8 @@ static dkvb_status copy_pairs(struct ensembles *e, dkvb_model *model, uint64_t e
     return rc;
 }
 
-/* Removes from the codeset the rows that a replay (a training without forgotten rows) left out, as plans after the
- * replay did not see these rows. */
+/* Removes from the codeset the rows that a replay (a training without forgotten rows) left out, as forgettings planned
+ * after the replay did not see these rows. */
 static dkvb_status pass_replay(struct ensembles *e, const dkvb_journal_entry *entry)
 {
     const struct dkvb__audit *a = e->a;
@@ -445,8 +450,8 @@ static dkvb_status forget_again(struct ensembles *e, dkvb_model *model)
         if (rc || entry.kind != DKVB_JOURNAL_FORGET || !entry.in_force)
             continue;
         if (entry.again && e->planned)
-            /* The journal entry of a forgetting that was repeated because of a later request is skipped, as planning
-             * that request anew repeats the forgetting if necessary. */
+            /* If a forgetting was repeated because of a later request, the journal entry of the repetition is skipped,
+             * since planning the later request anew repeats the forgetting if necessary. */
             continue;
         done = false;
         if (!entry.again)
@@ -454,11 +459,12 @@ static dkvb_status forget_again(struct ensembles *e, dkvb_model *model)
         any = any || done;
         if (rc || done)
             continue;
-        /* A journal entry whose masked pairs are copied from another model does not store its forget request, so later
-         * plans cannot repeat the request if they weaken it. */
+        /* A journal entry whose masked pairs are copied from another model stores no forget request, so the request is
+         * not planned again when later requests let its classes come back. */
         e->planned = false;
         if (entry.state == DKVB_JOURNAL_PURGED)
-            purged = true; /* The journal entry has no list of masked pairs any more, as a purge erased the list. */
+            /* This journal entry has no list of masked pairs any more, because a purge has erased the list. */
+            purged = true;
         else
             rc = copy_pairs(e, model, entry.id);
     }
@@ -483,8 +489,8 @@ static dkvb_status look_at_unlearned(struct ensembles *e, dkvb_model *model, uin
     return rc;
 }
 
-/* Computes the margins of a model made like the model before the request: with all logit columns, and with the
- * forgotten classes' columns left out. */
+/* Computes the margins of a model made like the model before the forget request: once with all logit columns, and once
+ * with the forgotten classes' columns left out. */
 static dkvb_status look_at_before(struct ensembles *e, const dkvb_model *model, uint32_t number)
 {
     const uint16_t *codes = e->earlier ? e->earlier : e->codes;
@@ -493,10 +499,11 @@ static dkvb_status look_at_before(struct ensembles *e, const dkvb_model *model, 
     return !rc && e->kept[DROPPED] ? look(e, model, DROPPED, number, codes) : rc;
 }
 
-/* Makes the model for KLoM of one seed on the audited model's rows. The margins of a new model for KLoM are computed
- * after its forgettings, and also before its forgettings if the model before the request learned the same rows. If a
- * replay (a training without some rows) left out the forgotten rows, neither the new models for KLoM nor the retrained
- * models ever see these rows: the models differ only in their seeds, and in what other requests masked. */
+/* Trains, with a given seed, one model for the measure KLoM on the rows of the audited model. The margins of a new
+ * model for the measure KLoM are computed after its forgettings, and also before its forgettings if the model before
+ * the forget request learned the same rows. If a replay (a training without some rows) left out the forgotten rows,
+ * neither the new models for the measure KLoM nor the retrained models ever see these rows: the models differ only in
+ * their seeds, and in what other requests masked. */
 static dkvb_status make_unlearned(struct ensembles *e, uint32_t number)
 {
     struct dkvb__audit *a = e->a;
@@ -511,8 +518,8 @@ static dkvb_status make_unlearned(struct ensembles *e, uint32_t number)
     return rc ? rc : dkvb__audit_finish_step(a);
 }
 
-/* Makes the model for KLoM of one seed on the rows of the model before the request, if these differ from the rows of
- * the audited model. */
+/* Trains, with a given seed, one model for the measure KLoM on the rows of the model before the forget request, if
+ * these differ from the rows of the audited model. */
 static dkvb_status make_before(struct ensembles *e, uint32_t number)
 {
     struct dkvb__audit *a = e->a;
@@ -525,7 +532,7 @@ static dkvb_status make_before(struct ensembles *e, uint32_t number)
     return rc ? rc : dkvb__audit_finish_step(a);
 }
 
-/* Trains a retrained model for KLoM: without the forgotten rows, with a seed that no other model has. */
+/* Trains a retrained model for the measure KLoM: without the forgotten rows, with a seed that no other model has. */
 static dkvb_status make_retrained(struct ensembles *e, size_t ensemble, uint32_t number)
 {
     struct dkvb__audit *a = e->a;
@@ -540,7 +547,8 @@ static dkvb_status make_retrained(struct ensembles *e, size_t ensemble, uint32_t
     return rc ? rc : dkvb__audit_finish_step(a);
 }
 
-/* Makes those models for KLoM that were dealt to this rank (process), which are all models of some of the seeds. */
+/* Makes the models for the measure KLoM that were dealt to this rank (process); for each seed, one rank makes all
+ * models. */
 static dkvb_status make_own_models(struct ensembles *e)
 {
     struct dkvb__audit *a = e->a;
@@ -562,7 +570,7 @@ static dkvb_status make_own_models(struct ensembles *e)
     return rc;
 }
 
-/* Passes the margins of all models for KLoM to all ranks (processes). */
+/* Passes the margins of all models for the measure KLoM to all ranks (processes). */
 static dkvb_status pass_margins(const struct ensembles *e)
 {
     struct dkvb__audit *a = e->a;
@@ -576,8 +584,8 @@ static dkvb_status pass_margins(const struct ensembles *e)
     return rc;
 }
 
-/* Compares an ensemble of models with the first retrained ensemble, row by row and group by group, by KLoM, and
- * estimates how much of the KLoM may be noise. */
+/* Compares an ensemble of models with the first ensemble of retrained models by the measure KLoM, row by row and group
+ * by group, and estimates how much of the KLoM may be noise. */
 static dkvb_status compare(struct ensembles *e, size_t ensemble, uint32_t who)
 {
     struct dkvb__audit *a = e->a;

@@ -1,10 +1,10 @@
 /*
  * Membership scores by cross-fitted, L2-regularised logistic regression: rows are divided into parts, and the rows of a
  * part are scored by weights fitted to the other parts. The weights w of the logistic regression are fitted by Newton's
- * method (iteratively reweighted least squares, Hastie, Tibshirani and Friedman 2009, section 4.4.1): with s_i = 1 / (1
- * + exp(-w.x_i)) for row x_i with target y_i, and S = diag(s_i (1 - s_i)), a step solves (X' S X + l2 I) step = X' (y -
- * s) - l2 w. The objective of the regression is strictly convex; a step that does not lower the objective is halved.
- * The last weight of the logistic regression belongs to the constant feature.
+ * method (iteratively reweighted least squares, Hastie, Tibshirani and Friedman 2009, section 4.4.1). With s_i = 1 / (1
+ * + exp(-w.x_i)) for row x_i with target y_i, S = diag(s_i (1 - s_i)) and the penalty l2, a step of Newton's method
+ * solves (X' S X + l2 I) step = X' (y - s) - l2 w. The objective of the regression is strictly convex; a step that does
+ * not lower the objective is halved. The last weight of the logistic regression belongs to the constant feature.
  */
 #include "audit/fitted.h"
 

@@ -25,7 +25,7 @@ struct dkvb__fitting {
  *
  * The fitted attack needs marks of members, uint8_t[n], with at least 2 members and 2 non-members; each part of the
  * cross-validation gets its proportion of members and non-members. The scores of the fitted attack, double[n], are
- * undefined after a failure. The progress callback of the fitted attack counts the parts of the cross-validation.
+ * undefined if the attack fails. The progress callback of the fitted attack counts the parts of the cross-validation.
  */
 dkvb_status dkvb__audit_fitted_scores(const struct dkvb__answers *a, const uint8_t *member,
                                       const struct dkvb__fitting *how, double *scores, const dkvb_allocator *mem,

@@ -30,8 +30,8 @@ static void widen(struct range *range, const float *margins, uint32_t models, si
     for (uint32_t m = 0; m < models; m++) {
         double margin = clipped(margins[m * stride]);
 
-        /* The range of the margins is found without fmin() and fmax(), as gcc 12 for aarch64 fails with an internal
-         * error when it folds them. */
+        /* The range of the margins is found without fmin() and fmax(), as the compiler gcc 12 for aarch64 fails with an
+         * internal error when it evaluates them at compile time. */
         if (margin < range->low)
             range->low = margin;
         if (margin > range->high)
@@ -75,15 +75,17 @@ void dkvb__audit_klom(const float *p, const float *q, uint32_t models, size_t ro
     }
 }
 
-/* Random deals of the models of two ensembles, for estimating the noise of KLoM in one row after the other. */
+/* Random deals of the models of two ensembles, for estimating the noise of the measure KLoM in one row after the
+ * other. */
 struct noise {
     const struct dkvb__klom_pair *pair;
-    /* DKVB__DEALS random orders of the models of both ensembles, [DKVB__DEALS][2 models]; the first half of each order
-     * goes to ensemble p */
+    /* DKVB__DEALS random orders of the models of two ensembles, [DKVB__DEALS][2 models]; the first half of each order
+     * is dealt to ensemble p */
     const size_t *deals;
-    float *scratch; /* scratch space for each thread to sort the margins of one row in, [threads][5 models] */
-    /* KLoM of ensemble p minus KLoM of the noise floor, for each row and each random deal of the models,
-     * [rows][DKVB__DEALS] */
+    /* scratch space in which each thread handles the margins of one row, five numbers per model, [threads][5 models] */
+    float *scratch;
+    /* for each row and each random deal of the models, the row's KLoM (a divergence between models' margins) in
+     * ensemble p minus its KLoM in the noise floor, [rows][DKVB__DEALS] */
     double *gaps;
 };
 
@@ -110,8 +112,8 @@ static void deal_row(void *context, size_t row, unsigned worker)
     }
 }
 
-/* Computes, for each random deal of the models, the absolute mean gap between the two ensembles on a group of rows,
- * then the value that 95 % of these gaps do not exceed. */
+/* Computes, for each random deal of the models into two ensembles, the absolute difference of the ensembles' mean KLoM
+ * on a group of rows, then the value that 95 % of these differences do not exceed. */
 static dkvb_status noise_of_group(const double *gaps, size_t rows, double *half, const dkvb_allocator *mem)
 {
     double size[DKVB__DEALS];
@@ -133,7 +135,7 @@ dkvb_status dkvb__audit_klom_noise(const struct dkvb__klom_pair *pair, const siz
                                    uint64_t seed, double *half, const dkvb_allocator *mem, const struct dkvb__run *run)
 {
     size_t both = 2 * (size_t)pair->models, first = 0;
-    /* The array of random orders of the models has one row more than there are orders, as scratch space. */
+    /* The array of random orders of the models has, after the orders, one more row of scratch space. */
     size_t *deals = dkvb__alloc(mem, DKVB__DEALS + 1, both * sizeof *deals);
     struct noise n = {pair, deals, dkvb__alloc(mem, run->threads, 5 * pair->models * sizeof *n.scratch),
                       dkvb__alloc(mem, pair->rows, DKVB__DEALS * sizeof *n.gaps)};
@@ -174,8 +176,8 @@ void dkvb__audit_mean(const double *values, size_t n, dkvb_audit_estimate *mean)
     *mean = (dkvb_audit_estimate){sum / (double)n, sum / (double)n - half, sum / (double)n + half};
 }
 
-/* Returns the value at a given rank of sorted values, where ranks count from 1. For a rank below 1 the first of the
- * sorted values is returned, and for a rank above their number the last one. */
+/* Returns the value at a given rank (place, counted from 1) of sorted values. If a rank (place) below 1 is asked for,
+ * the first of the sorted values is returned, and for a rank above their number, the last one. */
 static double at_rank(const double *values, const struct dkvb__keyed *order, size_t n, double rank)
 {
     rank = fmax(1.0, fmin((double)n, ceil(rank)));

@@ -9,9 +9,9 @@
  * KLoM (Georgiev et al. 2024, arXiv 2410.23232; Easy Data Unlearning Bench, arXiv 2602.16400): for each row, the
  * Kullback-Leibler divergence of the row's margins in models that unlearned (P) from its margins in models that were
  * retrained (Q). The histograms of the margins are made as in the authors' code (RoyRin/data-unlearning-bench,
- * src/eval.py): margins are clipped to [-100, 100], and a histogram has 20 bins of equal width over the range of both
- * samples of a row. With p_b and q_b the fractions of P and of Q in bin b, and r_b = max(q_b, 1e-5) where p_b > 0, else
- * r_b = q_b, KLoM is the sum of p_b log(p_b sum(r) / r_b) over the bins b.
+ * src/eval.py): margins are clipped to [-100, 100], and the 20 bins of a row's histogram have equal width and cover the
+ * row's margins in both kinds of models. With p_b and q_b the fractions of P and of Q in bin b, and r_b = max(q_b,
+ * 1e-5) where p_b > 0, else r_b = q_b, KLoM is the sum of p_b log(p_b sum(r) / r_b) over the bins b.
  *
  * KLoM in libdkvb differs from the authors' code in one point: the largest margin of a row belongs to the last bin,
  * while the authors' code leaves that margin out.
@@ -30,15 +30,16 @@ struct dkvb__klom_pair {
 };
 
 /*
- * Estimates the noise that the random choice of models adds to the difference between the mean KLoM of ensemble p and
- * that of the noise floor. All rows of a group are measured on the same few models, so an interval over rows alone
- * would take the noise of these models for a difference between ensembles. The models of the two compared ensembles are
- * dealt out anew DKVB__DEALS times, as if there were no difference between the ensembles (a permutation test: Fisher
- * 1935). The array `half`, [groups], gets the half width of the noise in the mean KLoM of each group: 95 % of the
- * absolute differences over the random deals are no larger; a group without rows gets 0. The measured rows must be
- * sorted by groups: group g of the `groups` groups has sizes[g] rows. The noise of KLoM is computed equal bit for bit
- * for any number of threads. The progress callback of the noise's estimation counts rows. Estimating the noise can fail
- * with DKVB_ENOMEM or DKVB_ECANCELLED.
+ * Estimates how much noise the random choice of models adds when the mean KLoM of an ensemble p of models is compared
+ * with that of the noise floor (an ensemble of retrained models). All rows of a group are measured on the same few
+ * models, so an interval that covers only the choice of rows would take the noise of these models for a difference
+ * between ensembles. The models of the two compared ensembles are dealt out anew DKVB__DEALS times, as if there were no
+ * difference between the ensembles (a permutation test: Fisher 1935). The array `half`, [groups], gets the half width
+ * of the noise in each group's mean of the measure KLoM: over the random deals of the models, 95 % of the absolute
+ * differences are no larger; a group without rows gets 0. The measured rows must be sorted by groups: group g of the
+ * `groups` groups has sizes[g] rows. For any number of threads, the noise of the measure KLoM comes out the same, bit
+ * for bit. The progress callback counts rows while the noise of the measure KLoM is estimated. Estimating the noise of
+ * the measure KLoM can fail with DKVB_ENOMEM or DKVB_ECANCELLED.
  */
 enum { DKVB__DEALS = 200 };
 dkvb_status dkvb__audit_klom_noise(const struct dkvb__klom_pair *pair, const size_t *sizes, size_t groups,
@@ -51,7 +52,7 @@ void dkvb__audit_mean(const double *values, size_t n, dkvb_audit_estimate *mean)
 /* Computes a quantile of n values: the smallest value that at least the fraction `share` (0 to 1) of all values do not
  * exceed. The interval of a quantile ends at the values whose ranks lie 1.96 standard deviations of the binomial
  * distribution away from the quantile's rank (Conover 1999, section 3.2). The quantile of n = 0 values is NaN, and so
- * is its interval. Computing a quantile can fail with DKVB_ENOMEM only. */
+ * is its interval. Computing a quantile of values can fail with DKVB_ENOMEM only. */
 dkvb_status dkvb__audit_quantile(const double *values, size_t n, double share, dkvb_audit_estimate *quantile,
                                  const dkvb_allocator *mem);
 

@@ -33,7 +33,7 @@ struct shadows {
     float *logits;       /* scratch space for the logits of the target rows, [count][classes] */
 };
 
-/* Reports the progress of a training as finished shadow models. */
+/* Reports the progress of training shadow models as a number of finished models. */
 static int relay(void *user, uint64_t done, uint64_t total)
 {
     const struct shadows *s = user;
@@ -108,7 +108,7 @@ static dkvb_status run_shadows(struct shadows *s, double *margins, uint8_t *insi
 
         choose_targets(s, inside + (size_t)s->present * s->rows->count);
         if (s->present < s->first || s->present >= s->end)
-            continue; /* The shadow model is trained by another rank (process). */
+            continue; /* This rank (process) does not train the shadow model, as another rank does. */
         rc = train_shadow(s, &shadow, &run);
         if (!rc)
             rc = look(s, shadow, margins, &run);
@@ -161,8 +161,8 @@ dkvb_status dkvb__audit_shadows(const dkvb_model *model, const struct dkvb__shad
     return rc;
 }
 
-/* Statistics of one target row's margins: element 1 for the shadow models that learned the row, element 0 for the
- * others. */
+/* Statistics of one target row's margins in the shadow models: element 1 for the shadow models that learned the row,
+ * element 0 for the others. */
 struct pair {
     /* For the shadow models that learned the target row and for those that did not: their number, the mean of their
      * margins, and the sum of the margins' squared distances from the mean. */

@@ -7,8 +7,8 @@
 
 /* Rows that shadow models learn from, and the target rows among them, whose membership is attacked. */
 struct dkvb__shadow_rows {
-    /* codes of all rows, with the targets among them, [n][codebooks][k]; no key-value pair is masked in a shadow
-     * model */
+    /* codes of all rows that shadow models may learn, target rows included, [n][codebooks][k]; no key-value pair is
+     * masked in a shadow model */
     const uint16_t *codes;
     uint32_t k;
     /* labels of the rows that shadow models may learn, [n], -1 = the row is ignored; every target has a label */
@@ -47,9 +47,9 @@ struct dkvb__shadowing {
  *
  * The argument `model` gives the number of codebooks and classes, top_k, the type of values and the allocator of shadow
  * models; the model's own values and mask are not used. The margins of the target rows in the shadow models,
- * double[views_count][shadows][count], are computed as by dkvb__audit_margins(), and are undefined after a failure. The
- * mark inside[s][t], uint8_t[shadows][count], becomes 1 if shadow model s has learned target row t, otherwise 0. The
- * progress callback of the training of shadow models counts finished models.
+ * double[views_count][shadows][count], have the form that dkvb__audit_margins() gives them, and are undefined if the
+ * call fails. The mark inside[s][t], uint8_t[shadows][count], becomes 1 if shadow model s has learned target row t,
+ * otherwise 0. The progress callback of the training of shadow models counts finished models.
  *
  * If `run` has ranks (processes), the ranks deal out the shadow models: each rank trains some shadow models on its copy
  * of the codes, and gets the margins of all. If ranks (processes) deal out the shadow models, each rank's progress
@@ -64,14 +64,15 @@ dkvb_status dkvb__audit_shadows(const dkvb_model *model, const struct dkvb__shad
  * likelihood-ratio attack asks whether a row's margin comes from a model that learned the row or from one that did not.
  * The margins of the models that learned the row, and those of the models that did not, are taken as normally
  * distributed; the attack's score is the logarithm of the ratio of the two densities at the attacked model's margin.
- * With fewer than 64 shadow models, the variance of a single row's margins would be noise, so the variance over all
+ * With fewer than 64 shadow models, the variance of one row's margins would be too uncertain, so one variance over all
  * rows is used (section 6.2 of the paper on LiRA).
  *
  * The array `margins`, double[shadows][count], has the margins of the target rows in the shadow models, all under the
  * same mask. The mark inside[s][t], uint8_t[shadows][count], is 1 if shadow model s has learned target row t, otherwise
  * 0; at least 2 shadow models have learned each target, and at least 2 have not. The array `observed`, double[count],
- * has the margins of the target rows in the attacked model, under the same mask as `margins`. The array `scores`,
- * double[count], gets the scores of the target rows, and is undefined after a failure.
+ * has the margins of the target rows in the attacked model, under the same mask as the margins in the shadow models.
+ * The array `scores`, double[count], gets the attack's scores of the target rows; its contents are undefined if the
+ * attack fails.
  */
 dkvb_status dkvb__audit_lira(const double *margins, const uint8_t *inside, uint32_t shadows, size_t count,
                              const double *observed, double *scores);

@@ -19,7 +19,8 @@ struct dkvb__answers {
 };
 
 /* Returns DKVB_EINVAL unless the answers keep at least two logit columns, every label is a class and every logit is
- * finite. The error message names the row whose label is no class or whose logits are not finite. */
+ * finite. If the answers are refused, the error message names the row whose label is no class or whose logits are not
+ * finite. */
 dkvb_status dkvb__answers_check(const struct dkvb__answers *a);
 
 static inline bool dkvb__is_dropped(const struct dkvb__answers *a, size_t column)
@@ -43,7 +44,7 @@ double dkvb__margin(const struct dkvb__answers *a, size_t row, size_t column);
  * Yeom et al. 2018, arXiv 1709.01604). If the logit column of a row's label is left out, the margin of the largest
  * remaining column is used in its place.
  *
- * The array `margins`, double[n], gets the margins of the rows, and is undefined after a failure.
+ * The array `margins`, double[n], gets the margins of the rows; its contents are undefined if computing margins fails.
  */
 dkvb_status dkvb__audit_margins(const struct dkvb__answers *a, double *margins);
 

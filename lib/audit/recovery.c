@@ -13,10 +13,11 @@
 #include "dkvb/search.h"
 
 /* A value of the attacker's constant (added to the logits of the target classes) at which the prediction of a row
- * changes. The attacker's constant makes a row be predicted as a target class if the constant is above the row's gap,
- * which differs from row to row. The member `gain` is the change, when the attacker's constant passes the row's gap, of
- * the mean of the accuracy on target classes and the accuracy on all others: a rise if a row of the target classes
- * becomes right, a fall if another row becomes wrong. */
+ * changes. Each row has a gap of its own: the attacker's constant, added to the logits of the target classes, makes the
+ * row be predicted as a target class if the constant exceeds the gap. The member `gain` tells how the mean of two
+ * accuracies (on target classes and on all others) changes when the attacker's constant passes the point where the
+ * row's prediction changes: it rises if a row of the target classes becomes right, and falls if another row becomes
+ * wrong. */
 struct step {
     double gap, gain;
 };
@@ -45,8 +46,8 @@ static struct step find_step(const float *logits, int32_t label, uint32_t classe
 }
 
 /* Finds the best constant to add to the logits of target classes by a walk over the rows' gaps (constants at which the
- * prediction of a row changes) in ascending order. A constant below the gaps of all rows makes the model predict no row
- * as a target class. */
+ * prediction of a row changes) in ascending order. A constant below the gaps of all rows (the constants at which their
+ * predictions change) makes the model predict no row as a target class. */
 static double best_constant(const double *gap, const double *gain, const struct dkvb__keyed *order, size_t n)
 {
     double best = 0.0, value = 0.0, constant = gap[order[0].index] - 1.0;

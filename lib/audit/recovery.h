@@ -7,14 +7,15 @@
 
 /*
  * Finds the constant that, added to the logits of the target classes, makes the mean of two accuracies largest: the
- * accuracy on rows of the target classes, and the accuracy on all other rows. The best constant found is exact, as the
- * search walks through all constants at which the prediction of a row changes. Among equally good constants to add to
- * the logits, the search takes the lowest.
+ * accuracy on rows of the target classes, and the accuracy on all other rows. The best constant to add to the logits is
+ * found exactly, as the search walks through all constants at which the prediction of a row changes. Among equally good
+ * constants to add to the logits, the search takes the lowest.
  *
- * Rows with label -1 do not count for the best constant; of the others, some must belong to target classes and some
- * must not. The target classes, to whose logits the constant is added, are marked with 1 in `target`, uint8_t[classes];
- * some classes must be 1 and some 0. The best constant, stored in *constant, lies in the middle between two
- * neighbouring gaps (constants at which the prediction of a row changes).
+ * Rows with label -1 do not count when the best constant is searched; of the other rows, some must belong to target
+ * classes and some must not. The target classes, to whose logits the searched constant is added, are marked with 1 in
+ * `target`, uint8_t[classes]; some classes must be 1 and some 0. The best constant to add to the logits of target
+ * classes, stored in *constant, lies in the middle between two neighbouring gaps (constants at which the prediction of
+ * a row changes).
  */
 dkvb_status dkvb__audit_best_constant(const struct dkvb__answers *a, const uint8_t *target, double *constant,
                                       const dkvb_allocator *mem);
@@ -27,7 +28,7 @@ dkvb_status dkvb__audit_mask_scores(const dkvb_model *model, const uint16_t *cod
                                     double *scores);
 
 /* Labelled rows from which dkvb__audit_few_rows() draws `per_class` rows of each class, or all rows of a class that has
- * fewer. If rows of a class are marked in `among`, only marked rows of that class are drawn. */
+ * fewer. If any row of a class is marked in the array `among`, only marked rows of the class are drawn. */
 struct dkvb__drawing {
     const int32_t *labels; /* labels of the rows to draw from, [n]; a row with label -1 is never drawn */
     /* marks of the rows that are drawn in preference to other rows of their class, [n], or NULL */
@@ -57,8 +58,8 @@ struct dkvb__grouping {
 
 /* Computes prototypes (means of rows): the rows of each class, in random order, are dealt out to its groups in turn,
  * and the mean of each group is a prototype. The prototypes go to `means`, float[classes * groups][dim], their
- * ascending classes to `mean_labels`, int32_t[classes * groups], and their number to *count. The prototypes (means of
- * rows) and their labels are undefined after a failure. */
+ * ascending classes to `mean_labels`, int32_t[classes * groups], and their number to *count. If computing prototypes
+ * (means of rows) fails, the prototypes and their labels are undefined. */
 dkvb_status dkvb__audit_prototypes(const struct dkvb__grouping *g, float *means, int32_t *mean_labels, size_t *count,
                                    const dkvb_allocator *mem);
 

@@ -107,7 +107,8 @@ static const char *verdict_of(const dkvb_audit_estimate *difference)
                                     : "as retrained";
 }
 
-/* Estimates the KLoM of an audited model, and how far its KLoM exceeds the noise floor, paired row by row. */
+/* Estimates the measure KLoM of an audited model, and how far it exceeds the noise floor (KLoM between two ensembles of
+ * retrained models), paired row by row. */
 static dkvb_status estimate_klom(dkvb_audit_figure *f, const double *rows, const double *floor, size_t n,
                                  const dkvb_allocator *mem)
 {
@@ -180,8 +181,8 @@ void dkvb__audit_estimate_gap(dkvb_audit_figure *of)
         differences[i] = of[parts[i]].difference;
     }
     dkvb__audit_gap(differences, PARTS, &f->value);
-    /* The average gap of figures is already a difference to the retrained model, so no further difference is
-     * computed. */
+    /* The average gap of figures is itself a difference to the retrained model, so it is not compared with the
+     * retrained model again. */
     f->difference = f->value;
     f->measured = 1;
     f->verdict = verdict_of(&f->difference);

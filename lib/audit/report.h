@@ -17,7 +17,8 @@ struct dkvb__audit_report {
     dkvb_audit_figure figure[DKVB_AUDIT_SUBJECTS][DKVB_AUDIT_FIGURES];
 };
 
-/* Creates the report of an audit, without any measured figures. The returned audit report is NULL if memory ran out. */
+/* Creates the report of an audit, at first without measured figures. The audit report that is returned is NULL if
+ * memory ran out. */
 struct dkvb__audit_report *dkvb__audit_report_new(uint32_t classes, const dkvb_allocator *mem);
 
 /* Returns the kind of a figure of an audit: DKVB_AUDIT_AUC_…, DKVB_AUDIT_SHARE_… or DKVB_AUDIT_GAP. */
@@ -29,14 +30,15 @@ uint32_t dkvb__audit_kind(uint32_t figure);
 dkvb_status dkvb__audit_estimate(dkvb_audit_figure *figure, const double *rows, const double *reference,
                                  const uint8_t *marks, size_t n, const dkvb_allocator *mem);
 
-/* Widens the interval of a figure's difference by the half width of another source of noise, whose variance is added.
- * The verdict of an audited figure follows from the figure's widened interval. dkvb__audit_widen() does nothing to a
- * figure that the audit has not measured. */
+/* Widens the interval of a figure's difference by the half width of another source of noise: the variances of the two
+ * are added. The verdict of an audited figure follows from the figure's widened interval. The function
+ * dkvb__audit_widen() does nothing to a figure that the audit has not measured. */
 void dkvb__audit_widen(dkvb_audit_figure *figure, double half);
 
 /* Estimates the average gap between an audited model and the retrained model from the audited model's figures,
  * [DKVB_AUDIT_FIGURES], estimated before: the accuracy on forgotten, on retained and on test rows, and the AUC of the
- * loss attack. If one of the four averaged figures was not measured, no average gap is estimated. */
+ * loss attack. The average gap to the retrained model is estimated only if all four figures that it averages were
+ * measured. */
 void dkvb__audit_estimate_gap(dkvb_audit_figure *of);
 
 #endif

@@ -12,12 +12,13 @@
  * of rows z of the population with ratio(x) / ratio(z) >= gamma.
  *
  * Half of the reference models have learned a row and half have not, so the mean of the probabilities they give to the
- * row's label is Pr(x) of the RMIA paper. The factor gamma of the RMIA paper is 1 here, as in its authors' own tool
- * (privacytrustlab/ml_privacy_meter). With gamma = 1, the RMIA paper's score never falls where ratio(x) rises, so log
- * ratio(x) ranks rows as that score does, but without ties between rows above the same part of the population.
- * dkvb__audit_rmia() gives each row x the score log ratio(x), which compares the attacked model's p(x) with the
- * reference models'. The score log ratio(x) separates a member above all non-members from the highest non-member,
- * however few non-members there are.
+ * row's label is Pr(x) of the RMIA paper. The factor gamma of the RMIA paper is 1 in libdkvb, as in the paper authors'
+ * own tool (privacytrustlab/ml_privacy_meter). With gamma = 1, the RMIA paper's score never falls where ratio(x) rises,
+ * so log ratio(x) ranks rows as that score does, but without ties between rows above the same part of the population.
+ * The function dkvb__audit_rmia() gives each row x the score log ratio(x), which compares the attacked model's p(x),
+ * its probability of the row's label, with the reference models'. RMIA's score log ratio(x), with the ratio of row x's
+ * probability in the attacked model and in the reference models, can rank a member above all non-members, however few
+ * non-members there are.
  *
  * The array `margins`, double[references][count], has the margins of the target rows in the reference models, as from
  * dkvb__audit_margins(); `observed`, double[count], has their margins in the attacked model; `scores`, double[count],

@@ -63,8 +63,8 @@ static dkvb_status take_codeset(struct dkvb__audit *a)
     return rc;
 }
 
-/* Marks the classes that requests in the journal, still in force, asked to forget. The array `marks`, [classes], is
- * scratch space. */
+/* Marks the classes that were asked for by forget requests that are in the journal and still in force. The argument
+ * `marks`, [classes], is scratch space for marks of classes. */
 static dkvb_status ask_journal(struct dkvb__audit *a, uint8_t *marks)
 {
     const struct dkvb__journal *j = &a->model->journal;
@@ -173,8 +173,8 @@ static dkvb_status sort_tests(struct dkvb__audit *a)
     return DKVB_OK;
 }
 
-/* Lists the targets of membership attacks: forgotten rows in the order of their file, then the test rows of their
- * classes. */
+/* Lists the targets of membership attacks: forgotten rows in the order of their file, then the test rows of the
+ * forgotten rows' classes. */
 static dkvb_status list_targets(struct dkvb__audit *a)
 {
     size_t count = 0, most;

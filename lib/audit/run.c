@@ -18,8 +18,8 @@ dkvb_status dkvb__audit_stage(const struct dkvb__audit *a, const char *name)
     return DKVB_OK;
 }
 
-/* Checks that the audited model and the model before the request have the same keys, classes and ranks, since only then
- * answers can be compared. */
+/* Checks that the audited model and the model before the forget request have the same keys, classes and ranks
+ * (processes), since only then answers can be compared. */
 static dkvb_status check_before(const dkvb_model *model, const dkvb_model *before)
 {
     if (memcmp(model->codebooks->birth, before->codebooks->birth, sizeof model->codebooks->birth) != 0)

@@ -7,15 +7,17 @@
 #include "base/ranks.h"
 #include "bottleneck/model.h"
 
-/* Numbers of prototypes (means of rows) of each class with which the prototype attack is run: 1, 3 and 10. */
+/* The attack by prototypes (means of rows) is run with three numbers of prototypes of each class, of which 10 is the
+ * largest. */
 enum { DKVB__PROTOTYPE_SIZES = 3, DKVB__MOST_PROTOTYPES = 10 };
-/* The prototype attack is run with each of these numbers of prototypes (means of rows) of each class: 1, 3, 10. */
+/* The attack by prototypes (means of rows) is run three times, with 1, with 3 and with 10 prototypes of each class. */
 extern const size_t dkvb__prototype_sizes[DKVB__PROTOTYPE_SIZES];
 
-/* Groups of rows for which KLoM is measured, in the order of KLoM's figures in the report of the audit. */
+/* Groups of rows for each of which the measure KLoM is computed, in the order in which the report of the audit lists
+ * them. */
 enum { DKVB__KLOM_GROUPS = 4 };
 
-/* Codes of all rows of an audit, searched under the same mask. In the codes of an audit under one mask, the array `all`
+/* The codes of all rows of an audit, searched under one mask. In the codes of an audit under one mask, the array `all`
  * has the codes of the training rows, then of the test rows; the other arrays are copies of codes that are decoded
  * again and again. */
 struct dkvb__coded {
@@ -40,10 +42,10 @@ struct dkvb__audit {
     /* The audited model (`model`), and the model as it was before the forget request (`before`), NULL if none was
      * given. */
     const dkvb_model *model, *before;
-    /* The model whose keys all audited models share: the model before the request if the caller gave one, otherwise the
-     * audited model. */
+    /* The model whose keys all audited models share: the model before the forget request if the caller gave one,
+     * otherwise the audited model. */
     const dkvb_model *base;
-    const dkvb_allocator *mem; /* allocator of the audited model */
+    const dkvb_allocator *mem; /* allocator of memory that belongs to the audited model */
     struct dkvb__run run;
     /* ranks (processes) that deal out the work of the audit (see shares.h); usually this process alone */
     dkvb_ranks ranks;
@@ -55,7 +57,7 @@ struct dkvb__audit {
     bool by_class;
     bool class_attacks; /* true if attacks can try to recover one or several forgotten classes */
 
-    size_t code; /* number of codes of a row: codebooks times k */
+    size_t code; /* number of codes of one row: number of codebooks times k */
     uint32_t classes, k;
     /* numbers of rows of each kind in the audit; `retains` is the number of training rows that were not forgotten */
     size_t n, members, retains, tests, class_tests, targets, attackers;
@@ -69,12 +71,12 @@ struct dkvb__audit {
      * first `tests` elements are used. */
     size_t *order;
     int32_t *test_y;   /* labels of the test rows, in the audit's order of test rows, [test_n] */
-    uint64_t *target;  /* for each target row of the attacks, its place in the array `labels`, [targets] */
+    uint64_t *target;  /* for each target row of the attacks, the index of its label in the array `labels`, [targets] */
     int32_t *target_y; /* labels of the attacks' target rows, [targets] */
     /* marks of members among the target rows, [targets], and marks of test rows of forgotten classes, [tests] */
     uint8_t *member, *class_test;
-    /* The labels of the training rows that the attacker has, [n], with -1 for rows that the attacker lacks, and the
-     * same labels without gaps, [attackers]. */
+    /* The labels of the training rows that the attacker has: as [n], with -1 for rows that the attacker lacks, and as
+     * [attackers], without those rows. */
     int32_t *attacker, *attacker_y;
     /* features of the prototypes (means of rows) for each number of prototypes, one after the other,
      * [prototypes][input_dim], or NULL */
@@ -86,7 +88,7 @@ struct dkvb__audit {
     /* codes of the test rows without a mask, in the order of their file, [test_n][code] */
     uint16_t *searched;
     /* the codes of the audit's rows without a mask, under the audited model's mask, and under the mask of the model
-     * before the request */
+     * before the forget request */
     struct dkvb__coded first, masked, earlier;
 
     /* scratch space of the audit for the logits of any set of rows, [the largest of targets, tests and n][classes] */
@@ -98,13 +100,14 @@ struct dkvb__audit {
      * [views][shadows][targets] */
     double *margins;
     uint8_t *inside; /* marks of target rows that a shadow model has learned, [shadows][targets] */
-    uint64_t *ids;   /* ids of the forgotten rows, [members]; NULL unless KLoM is asked for */
+    uint64_t *ids;   /* ids of the forgotten rows, [members]; NULL unless the measure KLoM is asked for */
     /* marks of training rows, [n], that a replay (a training without forgotten rows) left out of the audited model or
-     * of the model before the request; NULL unless KLoM is asked for */
+     * of the model before the forget request; NULL unless the measure KLoM is asked for */
     uint8_t *gone, *gone_before;
     bool replayed; /* true if a replay (a training without forgotten rows) of the audited model is in force */
-    size_t klom_rows[DKVB__KLOM_GROUPS]; /* number of rows in each group of KLoM */
-    /* for each group of rows, the half width of the noise in KLoM that the random choice of models adds */
+    /* number of rows in each group of rows for which the measure KLoM is computed */
+    size_t klom_rows[DKVB__KLOM_GROUPS];
+    /* for each group of rows, the half width of the noise in the measure KLoM that the random choice of models adds */
     double klom_noise[DKVB_AUDIT_SUBJECTS][DKVB__KLOM_GROUPS];
     /* progress of the audit's present stage: the number of finished steps, and of all steps */
     uint64_t done, total;
@@ -113,8 +116,8 @@ struct dkvb__audit {
     double *rows[DKVB_AUDIT_SUBJECTS][DKVB_AUDIT_FIGURES];
 };
 
-/* The functions of lib/audit/rows.c find the forgotten rows of the request, the rows of the attacker, and the codes of
- * all rows. */
+/* The functions of lib/audit/rows.c find the forgotten rows, the rows that the attacker has, and the codes of all rows
+ * of the audit. */
 dkvb_status dkvb__audit_take_rows(struct dkvb__audit *a, const dkvb_audit_request *request);
 dkvb_status dkvb__audit_search(struct dkvb__audit *a);
 
@@ -140,22 +143,23 @@ dkvb_status dkvb__audit_attack(struct dkvb__audit *a);
 dkvb_status dkvb__audit_train_anew(struct dkvb__audit *a, dkvb_model **out, const uint16_t *codes,
                                    const int32_t *labels, uint64_t seed);
 
-/* Returns the run options of a library call within a stage of an audit, in which progress is counted in steps.
- * dkvb__audit_finish_step() ends a step of the stage. */
+/* Returns the run options of a library call within a stage of an audit; progress of the stage is counted in steps. The
+ * function dkvb__audit_finish_step() ends a step of a stage of the audit. */
 dkvb_run_options dkvb__audit_steps(struct dkvb__audit *a);
 dkvb_status dkvb__audit_finish_step(struct dkvb__audit *a);
 
-/* The functions of lib/audit/ensembles.c train the models for KLoM. If KLoM is asked for, dkvb__audit_ask_replays()
- * reads the replays (trainings without forgotten rows) in the journals, and marks in `gone` the rows that the values
- * never learned. DKVB_EINVAL says that a replay (a training without forgotten rows) left out rows that cannot be
- * identified. */
+/* The functions of lib/audit/ensembles.c train the models for the measure KLoM. If the measure KLoM is asked for,
+ * dkvb__audit_ask_replays() reads the replays (trainings without forgotten rows) in the journals, and marks in `gone`
+ * the rows that the values never learned. DKVB_EINVAL says that a replay (a training without forgotten rows) left out
+ * rows that cannot be identified. */
 dkvb_status dkvb__audit_ask_replays(struct dkvb__audit *a);
 
-/* Computes KLoM after the attacks, by training many models with other seeds. Without models of KLoM in the options of
- * the audit, dkvb__audit_ensembles() computes nothing. */
+/* Computes the measure KLoM after the attacks of the audit, by training many models with other seeds. Without models of
+ * the measure KLoM in the options of the audit, dkvb__audit_ensembles() computes nothing. */
 dkvb_status dkvb__audit_ensembles(struct dkvb__audit *a);
 
-/* Allocates the array for a figure's value of each row, filled with zeros, unless it was allocated before. */
+/* Allocates the array that has one value per row for a figure of the audit, filled with zeros, unless the array was
+ * allocated before. */
 dkvb_status dkvb__audit_make_rows(struct dkvb__audit *a, uint32_t who, uint32_t figure);
 
 /* Returns the number of rows that a figure of the audit is measured on, which depends on the figure's kind. */

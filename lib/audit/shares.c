@@ -13,8 +13,8 @@
 #include "bottleneck/value_types.h"
 #include "dkvb/search.h"
 
-/* Adds the bytes of an array to a checksum that is compared between ranks. A NULL array adds nothing to the checksum of
- * what ranks must agree on. */
+/* Adds the bytes of an array to a checksum that is compared between ranks (processes). A NULL array adds nothing to the
+ * checksum of inputs on which the ranks (processes) must agree. */
 static void add(struct dkvb__checksum_state *sum, const void *data, size_t count, size_t size)
 {
     dkvb__checksum_add(sum, &count, sizeof count);
@@ -178,9 +178,9 @@ dkvb_status dkvb__audit_refresh_rows(const struct dkvb__audit *a, const dkvb_mod
     return rc ? rc : dkvb__ranks_share_evenly(&a->ranks, codes, n, a->code * sizeof *codes);
 }
 
-/* Returns the rank (process) that attacks an audited model; models are dealt out to the ranks one by one. The model
- * before the request is attacked by one rank (process) in both its forms, with all logit columns and with some left
- * out, since the second attack copies recovery scores of the first. */
+/* Returns the rank (process) that attacks an audited model; models are dealt out to the ranks one by one. One rank
+ * (process) attacks the model before the forget request in two forms, with all logit columns and with some left out,
+ * since the attack on the second form copies recovery scores of the first. */
 uint32_t dkvb__audit_attacker_of(const struct dkvb__audit *a, uint32_t subject)
 {
     static const uint32_t place[DKVB_AUDIT_SUBJECTS] = {[DKVB_AUDIT_RETRAINED] = 0,

@@ -4,15 +4,16 @@
 #include "audit/run.h"
 
 /*
- * The parts of an audit that several processes (ranks) deal out among themselves. Every rank of an audit has the whole
- * models and all rows. Each rank of an audit searches the codes of some rows, trains some of the shadow models and of
- * the models of KLoM, and attacks some of the audited models. The result of each rank's (process's) part of the audit
- * is passed to all ranks, so that all ranks estimate the same figures. If only one process audits, the functions of
- * shares.h exchange no bytes.
+ * Functions for those parts of an audit that several processes (ranks) deal out among themselves. Every rank (process)
+ * of an audit has the whole models and all rows. Each rank (process) of an audit searches the codes of some rows,
+ * trains some of the shadow models and of the models for the measure KLoM, and attacks some of the audited models. The
+ * result of each rank's (process's) part of the audit is passed to all ranks, so that all ranks estimate the same
+ * figures. If only one process audits, the functions of shares.h exchange no bytes.
  */
 
-/* Checks before work starts that all ranks audit the same models and rows with the same options. The argument `rc` is
- * the status of this rank (process) so far; a failure on one rank makes all ranks of the audit fail. */
+/* Checks before work starts that all ranks (processes) audit the same models and rows with the same options. The
+ * argument `rc` is the status of this rank (process) so far; a failure on one rank makes all ranks of the audit
+ * fail. */
 dkvb_status dkvb__audit_check_ranks(const struct dkvb__audit *a, const dkvb_audit_request *request, dkvb_status rc);
 
 /* Searches the codes of rows on the keys that all audited models share, each rank (process) a part of the rows. The

@@ -129,7 +129,7 @@ static dkvb_status settle(struct fit *t)
     }
     /* A model gets no more keys than the rows for placing keys can fill, and than the labelled rows can train. */
     dkvb__settings_suit(&t->s, key_rows < t->f.labelled ? key_rows : t->f.labelled, t->f.rows.dim, t->f.rows.classes);
-    /* Training settings are chosen by the number of all rows to learn from, whether or not some are held out. */
+    /* Training settings are chosen by the number of all rows to learn from, held-out rows included. */
     t->s.train = open;
     dkvb__settings_suit(&t->s, t->f.labelled, t->f.rows.dim, t->f.rows.classes);
     if (!t->o.codebooks && t->s.keyinit.keys > key_rows)
@@ -222,7 +222,8 @@ static dkvb_status keep_rows(struct fit *t)
     o.depth = t->o.depth > t->s.top_k ? t->o.depth : t->s.top_k;
     o.keep = t->o.keep;
     o.allocator = &t->f.mem;
-    /* The codeset stores no placement of keys (NULL) if the keys were not placed on the codeset's rows. */
+    /* If the keys were placed on other rows than those of the codeset, the codeset stores no placement of keys
+     * (NULL). */
     o.keyinit = t->o.codebooks || has_key_rows(t) ? NULL : &t->s.keyinit;
     source.x = r->x;
     source.source = r->source;
@@ -250,8 +251,8 @@ static dkvb_status keep_rows(struct fit *t)
         return rc;
     for (size_t i = 0; i < r->n; i++)
         t->report.held_out += t->f.held[i];
-    /* The temperature is fitted exactly as after a removal of rows, so that the same rows in the same order give the
-     * same temperature bit for bit. */
+    /* The temperature is fitted by the same code as after a removal of rows, so that the same rows in the same order
+     * give the same temperature bit for bit. */
     rc = dkvb__codeset_fit_temperature(t->set, t->model, &temperature, &power, NULL, t->f.run);
     if (rc)
         return rc;
@@ -324,7 +325,7 @@ dkvb_status dkvb_fit(dkvb_model **model, dkvb_codeset **codeset, const dkvb_fit_
     mem = dkvb__allocator(t.o.allocator);
     rc = dkvb__fitting_new(&t.f, rows, run, NULL, &mem);
     if (t.o.codebooks)
-        /* The ranks (processes) that share the codebooks also share the model fitted on them. */
+        /* A fitted model is shared by the ranks (processes) that share its codebooks. */
         t.f.ranks = t.o.codebooks->ranks;
     rc = dkvb__fitting_agree(&t.f, rc);
     if (rc) {

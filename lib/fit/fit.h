@@ -13,8 +13,8 @@ enum { DKVB__MOST_COMPARED = 2048 };
 
 /* A group of rows that are held out together or not at all. */
 struct dkvb__row_group {
-    /* place of the group of rows, from 0 to below 1, computed from the number of the group; it decides whether the
-     * group is held out */
+    /* place of a group of rows: a number from 0 to below 1, computed from the group's number, that decides whether the
+     * rows of the group are held out */
     double place;
     size_t first, n; /* The rows of one group are the `n` elements of the array group_rows from group_rows[first] on. */
 };
@@ -32,7 +32,7 @@ struct dkvb__fitting {
     dkvb_fit_rows rows; /* the rows that the caller gave, with the number of classes filled in */
     /* The features of the rows to learn from, if the caller gives features and not codes. */
     struct dkvb__rows from;
-    size_t labelled;      /* number of rows to learn from that have a label */
+    size_t labelled;      /* number of labelled rows among the rows to learn from */
     size_t largest_row;   /* index of the first row that has the largest label of all rows */
     uint64_t *class_rows; /* number of rows with each label, uint64_t[classes] */
     uint8_t *held;        /* marks of held-out rows, [n]: 1 if the row is held out and not trained on, otherwise 0 */
@@ -41,8 +41,9 @@ struct dkvb__fitting {
     uint64_t *named_ids;  /* ids of the rows if rows have names, [n], which are the array `rows.ids`; otherwise NULL */
     uint8_t salt[DKVB__NAME_SALT]; /* salt of the hashes that stand for the names of rows */
 
-    /* The groups of rows that are held out together, by ascending place, a number computed from the group's number,
-     * [group_count]. Without a group of two or more rows, group_count is 0. */
+    /* The groups of rows that are held out together, sorted by their place, a number that is computed from the group's
+     * number and decides whether the group is held out, [group_count]. Without a group of two or more rows, group_count
+     * is 0. */
     struct dkvb__row_group *groups;
     size_t group_count;
     size_t *group_rows;   /* numbers of the rows, sorted by the groups to which the rows belong, [n] */
@@ -57,21 +58,23 @@ struct dkvb__fitting {
 /* Checks the rows and labels that the caller gives; choosing held-out rows is a later step. Checking the caller's rows
  * can fail on one rank (process) only, so the caller must then call dkvb__fitting_agree(). Rows with names get ids
  * computed from the names and the given `salt`, [DKVB__NAME_SALT], or a salt that is computed from the rows if `salt`
- * is NULL. The check of the rows that a model is to learn from may fail with DKVB_EINVAL. */
+ * is NULL. Checking the rows that a model is to learn from may fail with DKVB_EINVAL. */
 dkvb_status dkvb__fitting_new(struct dkvb__fitting *f, const dkvb_fit_rows *given, const dkvb_run_options *run,
                               const uint8_t *salt, const dkvb_allocator *mem);
 
 void dkvb__fitting_free(struct dkvb__fitting *f);
 
-/* Ends a step that can fail on some ranks only, such as dkvb__fitting_new(): all ranks get the same status. */
+/* Ends a step that can fail on some ranks (processes) only, such as dkvb__fitting_new(): afterwards all ranks have the
+ * same status. */
 static inline dkvb_status dkvb__fitting_agree(const struct dkvb__fitting *f, dkvb_status rc)
 {
     return dkvb__ranks_agree(&f->ranks, rc);
 }
 
-/* Holds out exactly the rows whose place, a number between 0 and 1 computed from the row's id, is from `from` to below
- * `to`. No row is held out of a class with fewer than four rows, and no class has all its rows held out. Rows of one
- * group share the place computed for the group, so they are held out together. */
+/* Holds out exactly the rows whose place is from `from` to below `to`, where the place of a row is a number between 0
+ * and 1 computed from its id. No row is held out of a class with fewer than four rows, and no class has all its rows
+ * held out. Rows of one group share one number, computed from the group, that decides whether rows are held out; so
+ * they are held out together or not at all. */
 void dkvb__fitting_hold_out(struct dkvb__fitting *f, double from, double to);
 
 static inline uint64_t dkvb__fitting_id(const struct dkvb__fitting *f, size_t row)
@@ -81,19 +84,19 @@ static inline uint64_t dkvb__fitting_id(const struct dkvb__fitting *f, size_t ro
 
 /* Measurements of a model on held-out rows: temperature, accuracy, loss and calibration error. */
 struct dkvb__measured {
-    /* The fitted temperature with its power (calibration.h), and the model's accuracy, loss and calibration error on
-     * held-out rows at the fitted temperature. */
+    /* The fitted temperature of the model's softmax, the power of the spread of a row's logits in it, and the model's
+     * accuracy, loss and calibration error on held-out rows at the fitted temperature. */
     double temperature, power, accuracy, loss, calibration_error;
     size_t rows;
 };
 
-/* Fits a temperature on the codes of the held-out rows and measures the model at that temperature, on the rows that
- * dkvb__temperature_rows() leaves. Without held-out rows, no row is measured and the temperature is 1. */
+/* Fits a temperature on the codes of those held-out rows that dkvb__temperature_rows() draws, and measures the model at
+ * the fitted temperature on the same rows. Without held-out rows, no row is measured and the temperature is 1. */
 dkvb_status dkvb__fitting_measure(const struct dkvb__fitting *f, const dkvb_model *model, const uint16_t *codes,
                                   struct dkvb__measured *out);
 
 /* Searches the codes of all rows to learn from, [n][codebooks][top_k], under a mask (NULL: no mask); the caller frees
- * the codes. The run options `run` of the search are either f->run or f->counting, which also counts rows outside the
+ * the codes. The run options `run` are either f->run, or f->counting if the search also has to count rows outside the
  * scale of the keys. */
 dkvb_status dkvb__fitting_search(const struct dkvb__fitting *f, const dkvb_codebooks *cb, const dkvb_mask *mask,
                                  uint32_t top_k, uint16_t **codes, const dkvb_run_options *run);
@@ -104,9 +107,9 @@ dkvb_status dkvb__fitting_train(const struct dkvb__fitting *f, dkvb_codebooks *c
                                 const uint16_t *codes, const int32_t *labels, const dkvb_train_options *train,
                                 dkvb_model **out);
 
-/* Read (take) and write (give) a caller's settings as far as the caller's struct_size reaches; NULL stands for the
- * defaults. dkvb__settings_take() fills in all of `s`; dkvb__settings_give() writes no settings that
- * dkvb__settings_take() would refuse. */
+/* The functions read (take) and write (give) a caller's settings as far as the caller's struct_size reaches; NULL
+ * stands for the defaults. The function dkvb__settings_take() fills in all settings of `s`; dkvb__settings_give()
+ * writes no settings that dkvb__settings_take() would refuse. */
 dkvb_status dkvb__settings_take(dkvb_settings *s, const dkvb_settings *given);
 dkvb_status dkvb__settings_give(const dkvb_settings *s, dkvb_settings *to);
 
@@ -124,7 +127,8 @@ dkvb_status dkvb__fitting_choose_whitening(const struct dkvb__fitting *f, const 
                                            bool keeps_held_out, struct dkvb__measured measured[2], bool *compared,
                                            bool *whiten);
 
-/* Checks the fit options of a caller. In the settings `s` of a fit, a setting that the caller left open is 0. */
+/* Checks the options that a caller gives for fitting a model. In the settings `s` of a fit, a setting that the caller
+ * left open is 0. */
 dkvb_status dkvb__fit_take(dkvb_fit_options *o, dkvb_settings *s, const dkvb_fit_options *given);
 
 /* Reports the beginning of a stage of a fit to the progress callback. DKVB_ECANCELLED says that the progress callback
@@ -132,7 +136,8 @@ dkvb_status dkvb__fit_take(dkvb_fit_options *o, dkvb_settings *s, const dkvb_fit
 dkvb_status dkvb__fit_stage(const dkvb_fit_options *o, const struct dkvb__fitting *f, const char *name);
 
 /* Training options that store each epoch's loss, accuracy and rows in the report of a fit, and then call the caller's
- * own callback. The struct dkvb__told must stay in memory until the training that uses its options ends. */
+ * own callback. The struct dkvb__told, which holds training options with their progress callback, must stay in memory
+ * until the training that uses the options ends. */
 struct dkvb__told {
     dkvb_fit_report *report;
     const dkvb_train_options *train;

@@ -42,8 +42,8 @@ static dkvb_status check_labels(struct dkvb__fitting *f)
     return DKVB_OK;
 }
 
-/* Computes ids of rows from their names. All later steps of the fit know the rows by the ids computed from their
- * names. */
+/* Computes ids of rows from their names. From here on, the fitting of a model knows rows with names by the ids computed
+ * from these names. */
 static dkvb_status hash_names(struct dkvb__fitting *f, const uint8_t *salt)
 {
     dkvb_fit_rows *r = &f->rows;
@@ -68,8 +68,9 @@ static dkvb_status hash_names(struct dkvb__fitting *f, const uint8_t *salt)
     return dkvb__row_names_hash(f->named_ids, f->salt, r->names, r->n, &f->mem);
 }
 
-/* Sorts rows by the groups in which they are held out, and the groups by their places. If every row forms a group of
- * its own, no groups are stored: the group's number then replaces the row's id. */
+/* Sorts rows by the groups in which they are held out, and sorts the groups by the computed numbers (places) that
+ * decide which groups are held out. If every row forms a group of its own, no groups are stored; the number of a row's
+ * group then decides whether the row is held out, as the row's id does if the caller gives no groups. */
 static dkvb_status find_groups(struct dkvb__fitting *f)
 {
     size_t n = f->rows.n, count = 0;
@@ -85,8 +86,8 @@ static dkvb_status find_groups(struct dkvb__fitting *f)
         rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the groups of %zu rows", n);
         goto end;
     }
-    /* Groups of rows are sorted by place, and by number if places are equal, so that the order of the rows has no
-     * influence on which groups are held out. */
+    /* Groups of rows are sorted by their computed places, and by number if places are equal, so that the order of the
+     * rows has no influence on which groups are held out. */
     for (size_t i = 0; i < n; i++)
         rows[i] = (struct dkvb__keyed){groups[i], i};
     dkvb__sort_keyed(rows, scratch, n);
@@ -188,9 +189,9 @@ void dkvb__fitting_free(struct dkvb__fitting *f)
 }
 
 /* Holds out all rows of a group together, unless too large a part of a class would be held out. At most the fraction
- * `most` of the rows of a class may be held out. A class is short of held-out rows if less than the fraction `least` of
- * its rows is held out. If `for_short` is true, a group of rows is held out only if it has rows of a class that is
- * short of held-out rows. */
+ * `most` of the rows of a class may be held out. A class is called short of held-out rows if less than the fraction
+ * `least` of its rows is held out. If `for_short` is true, a group of rows is held out only if it has rows of a class
+ * that is short of held-out rows. */
 static void hold_group(struct dkvb__fitting *f, const struct dkvb__row_group *g, double least, double most,
                        bool for_short)
 {
@@ -277,7 +278,7 @@ void dkvb__fitting_hold_out(struct dkvb__fitting *f, double from, double to)
 }
 
 /* Collects the codes and labels of held-out rows that have a label: of all of them, or only of those that a temperature
- * is fitted on. The number of collected held-out rows is stored in *n. */
+ * is fitted on. The number of held-out rows that were collected is stored in *n. */
 static dkvb_status gather_held(const struct dkvb__fitting *f, const uint16_t *codes, size_t code, uint16_t **held_codes,
                                int32_t **labels, size_t *n)
 {

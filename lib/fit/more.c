@@ -23,24 +23,25 @@ struct more {
     uint64_t *ids;         /* ids of the new rows that join a codeset without having ids, [n] */
     uint16_t *searched;    /* codes of the new rows, searched because the caller gave none, [n][codebooks][k] */
     const uint16_t *codes; /* codes of the new rows, either from the caller or from a search */
-    uint64_t *taught;      /* ids of the rows that the session of training in hand learns, [n] */
+    uint64_t *taught;      /* ids of the rows that the present training session learns, [n] */
     /* Scratch space for marks of rows: one for each row of the larger part (training or held-out rows) of the codeset,
      * new rows included. */
     uint8_t *gone;
-    bool joined; /* true once the new rows were added to the codeset */
+    bool joined; /* true once the new rows of the training were added to the codeset */
     /* ids of rows that were removed from the codeset and come back by the training with more rows, [back_count]; or
      * NULL */
     uint64_t *back;
     size_t back_count;
-    /* The codeset's list of removed rows, as it was before the training with more rows took some of them back. */
+    /* The codeset's list of removed rows as it was before the training with more rows, which takes some of them
+     * back. */
     struct dkvb__removed before;
     /* marks of the classes of the new rows, [classes], if these classes may be learned again after they were
      * forgotten */
     uint8_t *classes_taught;
 };
 
-/* Checks, before and after the training with more rows, that the model's values are what a training from nothing in the
- * sessions that the codeset records would give. */
+/* Checks, before and after the training with more rows, that training from nothing, in the training sessions that the
+ * codeset records, would give exactly the model's values. */
 static dkvb_status check_codeset(const struct more *t)
 {
     dkvb_model_info info = DKVB_MODEL_INFO_INIT;
@@ -180,7 +181,8 @@ static dkvb_status find_codes(struct more *t)
     return rc;
 }
 
-/* Trains a copy of the model on more rows; with training in place, the copy has only one array of values. */
+/* Trains a copy of the model on more rows; with training in place, the copy is trained in its only array of values,
+ * without a second array for safety. */
 static dkvb_status train_twin(const struct more *t, const int32_t *labels, const dkvb_train_options *train,
                               bool in_place, dkvb_model **out)
 {
@@ -294,8 +296,9 @@ static dkvb_status join_codeset(struct more *t)
     return rc;
 }
 
-/* Fits a temperature on all held-out rows, including the held-out rows of earlier trainings. The fitted temperature is
- * 1 if too few held-out rows remain, as in exact forgetting. */
+/* Fits a temperature on all held-out rows of the codeset, including those that earlier trainings held out. If too few
+ * held-out rows remain to fit a temperature, the temperature is 1, as it is after a forgetting with the strength
+ * `exact` that leaves too few held-out rows. */
 static dkvb_status fit_temperature(struct more *t, struct dkvb__measured *measured)
 {
     dkvb_status rc = dkvb__fitting_measure(&t->f, t->after, t->codes, measured);
@@ -307,7 +310,7 @@ static dkvb_status fit_temperature(struct more *t, struct dkvb__measured *measur
     return rc;
 }
 
-/* Records the training with more rows in the codeset, as one more session. */
+/* Records the training with more rows in the codeset, as one more training session. */
 static dkvb_status record_session(struct more *t)
 {
     size_t count = 0;
@@ -318,11 +321,11 @@ static dkvb_status record_session(struct more *t)
     return dkvb_codeset_add_session(t->set, t->after, &t->s.train, t->taught, count);
 }
 
-/* The changes to model and codeset at the end of a training with more rows. All changes to model and codeset are
+/* The changes to the model and its codeset that end a training with more rows. All changes to model and codeset are
  * prepared on all ranks (processes) before any change is made. */
 struct ending {
     struct dkvb__relearning over;
-    uint32_t *counts; /* the model's new selection counts, if the model had no counts and gets some */
+    uint32_t *counts; /* the new selection counts that a model without counts gets, otherwise NULL */
 };
 
 static dkvb_status prepare_end(struct more *t, struct ending *e)
@@ -396,7 +399,9 @@ static dkvb_status run_more(struct more *t)
     for (size_t i = 0; t->set && i < t->f.rows.n; i++)
         t->report.held_out += t->f.held[i];
     dkvb__fit_describe(&t->report, &t->f, &t->s, t->model->codebooks);
-    if (!t->set) /* Without a codeset it is unknown whether the model learned rows of other classes. */
+    /* Without a codeset it is unknown whether the model has learned rows of classes other than those of the new
+     * rows. */
+    if (!t->set)
         t->report.unlearnable = 0;
     return DKVB_OK;
 }
@@ -430,7 +435,7 @@ dkvb_status dkvb_fit_more(dkvb_model *model, dkvb_codeset *codeset, const dkvb_f
         rc = run_more(&t);
     if (rc && t.joined)
         (void)dkvb__codeset_drop(codeset, t.f.rows.ids, t.f.rows.n, t.gone);
-    /* After a failure, the removed rows that training with more rows had taken back leave the codeset again. */
+    /* If training with more rows fails, the removed rows that it had taken back leave the codeset again. */
     if (rc && t.before.hash) {
         struct dkvb__removed fewer = codeset->removed;
 

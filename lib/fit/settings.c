@@ -10,15 +10,15 @@
 
 enum {
     TOP_K = 8, /* default number of keys that a row selects in a codebook */
-    /* Least number of keys in a codebook for each key that a row selects from it: with fewer keys, codes no longer tell
-     * rows apart. */
+    /* least number of keys in a codebook per key that a row selects from the codebook: with fewer keys, codes no longer
+     * tell rows apart */
     KEYS_A_TOP = 8,
     VALUE_BYTES = 80 << 20, /* size of all values of a model in bytes above which fewer keys are chosen */
     LEAST_KEYS = 256        /* smallest number of keys in a codebook that is chosen to make a model smaller */
 };
 
-/* Returns the learning rate of the first epoch of training. A row's gradient step is divided among the classes, so more
- * classes need a larger learning rate: 3 for 10 classes, 6 for 40, 8 from 71 on. */
+/* Returns the learning rate of the first epoch that suits the number of classes. A row's gradient step is divided among
+ * the classes, so more classes need a larger learning rate: 3 for 10 classes, 6 for 40, 8 from 71 on. */
 static double first_rate(uint32_t classes)
 {
     double rate = 0.95 * sqrt((double)classes);
@@ -59,8 +59,8 @@ void dkvb__settings_suit(dkvb_settings *s, size_t rows, size_t columns, uint32_t
     if (columns == 1)
         keyinit->normalize = 0;
     dkvb__keyinit_suit(keyinit, rows, columns);
-    /* With many classes, values make up most of a model's size, and fewer keys cost the least accuracy. The chosen
-     * number of keys in a codebook is a multiple of 64. */
+    /* If there are many classes, values make up most of a model's size; of all ways to make the model smaller, fewer
+     * keys cost the least accuracy. The chosen number of keys in a codebook is a multiple of 64. */
     if (keys_open && keyinit->keys > LEAST_KEYS) {
         uint64_t most = (uint64_t)VALUE_BYTES / (2 * (uint64_t)keyinit->codebooks * classes) / 64 * 64;
 
@@ -101,14 +101,15 @@ static void apply_paper(dkvb_settings *s)
     s->whiten = DKVB_WHITEN_NEVER;
     s->train.epochs = 1;
     s->train.learning_rate = 6.0;
-    /* The learning rate of the bottleneck paper is constant, even if a caller sets another rate or more epochs. */
+    /* The bottleneck paper's learning rate stays constant over all epochs, whatever rate and number of epochs a caller
+     * sets. */
     s->train.rate_last = 0.0;
     s->train.label_smoothing = 0.0;
     s->train.batch = 256;
 }
 
-/* Returns the number of bytes of a model file without the sections for names, journal and counts, which are small at
- * first. */
+/* Returns the number of bytes of a model file without its sections for names, journal and selection counts, which are
+ * small at first. */
 static uint64_t file_bytes(const struct dkvb__shape *s, uint32_t classes, bool whitened)
 {
     uint64_t pairs = (uint64_t)s->codebooks * s->keys;
@@ -144,8 +145,8 @@ static dkvb_status shrink(dkvb_settings *s, const dkvb_settings *open, size_t co
                               shape.codebooks, shape.keys, classes,
                               (unsigned long long)file_bytes(&shape, classes, whitened), (unsigned long long)bytes);
     }
-    /* Halving the number of keys may leave the model file far smaller than the limit of bytes allows. The bytes that
-     * halving the number of keys left unused are given to more keys, 64 at a time, then to more groups of codebooks. */
+    /* Halving the number of keys may leave the model file far smaller than the limit of bytes allows. If halving the
+     * number of keys leaves bytes unused, more keys are added, 64 at a time, then more groups of codebooks. */
     for (bool fits = keys_open; fits;) {
         struct dkvb__shape more = shape;
 

@@ -1,5 +1,5 @@
-/* A sweep measures forgetting for every class, method, budget, seed and shape of a grid, cell by cell
- * (include/dkvb/sweep.h). */
+/* A sweep measures forgetting for every class, forgetting method, budget (number of masked pairs), seed and model shape
+ * of a grid, one combination (cell) after the other (include/dkvb/sweep.h). */
 #include "fit/sweep.h"
 
 #include <string.h>
@@ -17,14 +17,16 @@
 #include "unlearn/effect.h"
 #include "unlearn/replay.h"
 
-enum { THOUSANDTHS = 1000 /* number of units of progress that one cell of the sweep counts */ };
+/* number of units of progress that measuring one cell (one forgetting) of the sweep counts */
+enum { THOUSANDTHS = 1000 };
 
 /* The model on which a sweep measures forgetting: the caller's model, or one that was trained for a shape (sizes of a
  * model) in the sweep's list. */
 struct subject {
     dkvb_model *model;
     dkvb_codeset *set;
-    /* The held-out rows that effects are measured on, with codes that list more keys than the model selects. */
+    /* The held-out rows on which effects of masks on accuracies are measured, with codes that list more keys than the
+     * model selects. */
     dkvb_codeset_rows held;
     /* codes of the held-out rows on the keys of the measured model, if these are not the codes in the codeset;
      * otherwise NULL */
@@ -37,17 +39,25 @@ struct sweep {
     struct dkvb__sweep_grid g;
     const dkvb_run_options *run;
     struct subject subject;
-    /* Scratch memory for measuring a run of cells of the sweep, cells that differ in their budget only. */
-    uint32_t *rank; /* for each key-value pair its rank (the smallest budget that masks the pair), [codebooks][keys] */
-    size_t ranked;  /* number of key-value pairs whose ranks the array `rank` has room for */
+    /* Scratch memory for measuring a run of cells of the sweep, which are cells that differ in their budget (number of
+     * masked pairs) only. */
+    /* for each key-value pair its rank, which is the smallest budget (number of masked pairs) that masks the pair,
+     * [codebooks][keys] */
+    uint32_t *rank;
+    /* number of key-value pairs for whose ranks (places in the order of masking) the array `rank` has room */
+    size_t ranked;
     /* marks of classes, [classes], and marks of rows of the training part of the codeset, [rows of the part] */
     uint8_t *marks, *rows;
-    uint64_t *budgets;   /* budgets (limits on how many pairs a forgetting masks) of the cells of a run, ascending */
-    uint64_t *exhausted; /* for each budget of a run, the number of (row, codebook) pairs with too few unmasked keys */
-    dkvb_class_effect *effects; /* effects on each class for each budget of a run, [budgets of a run][classes] */
+    uint64_t *budgets; /* budgets (limits on how many pairs a forgetting masks) of the cells of a run, ascending */
+    /* for each budget (number of masked pairs) of a run, in how many cases a row finds too few unmasked keys in a
+     * codebook */
+    uint64_t *exhausted;
+    /* effects on the accuracy of each class for each budget of a run of cells, [budgets of a run][classes] */
+    dkvb_class_effect *effects;
     struct dkvb__sweep_part part;
-    uint64_t at; /* number of finished cells of the sweep, for progress reports */
-    /* the sweep's progress, in thousandths of a cell, that was reported to the caller; it never decreases */
+    uint64_t at; /* number of finished cells (measured forgettings) of the sweep, for progress reports */
+    /* the sweep's progress that was reported to the caller, in thousandths of a cell (a forgetting to measure); it
+     * never decreases */
     uint64_t reached;
 };
 
@@ -69,17 +79,18 @@ static dkvb_status scratch_new(struct sweep *s)
     return DKVB_OK;
 }
 
-/* The part of a sweep's progress that one library call makes up: `done` of `total` steps of the call stand for the same
- * fraction of `part`. */
+/* The span of a sweep's progress that one library call covers: when the call has done a fraction of its work, the
+ * sweep's progress has grown by that fraction of `part`. */
 struct span {
     const dkvb_run_options *outer;
-    /* progress of the sweep before a library call, of the call itself, and in all, in thousandths of a cell */
+    /* progress of the sweep before a library call, progress that the call makes, and progress of the whole sweep, in
+     * thousandths of a cell (a forgetting to measure) */
     uint64_t before, part, all;
     uint64_t *reached;
 };
 
 /* Reports the progress of one library call as progress of the whole sweep. A library call within a sweep has several
- * stages, each of which reports progress from 0 on, so only progress beyond the largest earlier value counts. */
+ * stages, each of which reports progress from 0 on, so a report counts only if it is larger than all reports before. */
 static int pass_on(void *user, uint64_t done, uint64_t total)
 {
     const struct span *span = user;
@@ -90,8 +101,8 @@ static int pass_on(void *user, uint64_t done, uint64_t total)
     return span->outer->progress(span->outer->user, *span->reached, span->all);
 }
 
-/* Returns run options for a library call that makes up the fraction `share` of the work on `cells` cells of the sweep,
- * beginning with cell number s->at. */
+/* Returns run options with which a library call reports its progress as the fraction `share` of the work on `cells`
+ * cells (forgettings to measure) of the sweep, beginning with cell number s->at. */
 static dkvb_run_options inner_run(struct sweep *s, struct span *span, size_t cells, double share)
 {
     dkvb_run_options run = *s->run;
@@ -198,7 +209,7 @@ static dkvb_status train_shape(struct sweep *s, const dkvb_sweep_cell *cell, con
     o.settings = &settings;
     o.values_dtype = s->g.model->values_dtype;
     o.keep = DKVB_KEPT_CODES;
-    /* Nothing is held out of the rows to train on, as these rows do not include the held-out rows of the codeset. */
+    /* No row to train on is held out, as the held-out rows of the codeset are not among the rows to train on. */
     o.hold_out = 0.0;
     o.allocator = &s->g.mem;
     rc = gather_features(s, DKVB_PART_TRAINING, &x);
@@ -215,7 +226,7 @@ static dkvb_status train_shape(struct sweep *s, const dkvb_sweep_cell *cell, con
     return rc;
 }
 
-/* Makes the model that a cell of the sweep is measured on, unless the model is there already. */
+/* Makes the model on which a cell of the sweep (one forgetting) is measured, unless the model is there already. */
 static dkvb_status need_subject(struct sweep *s, size_t first, size_t cells)
 {
     struct subject *t = &s->subject;
@@ -247,12 +258,12 @@ static dkvb_status need_subject(struct sweep *s, size_t first, size_t cells)
     return s->rank ? DKVB_OK : dkvb__fail(DKVB_ENOMEM, "out of memory to rank %zu pairs", pairs);
 }
 
-/* Computes the results of a cell of the sweep from the effects on each class. */
+/* Computes the results of a cell of the sweep from the effects of the forgetting on the accuracy of each class. */
 static void take_effects(const struct sweep *s, dkvb_sweep_cell *cell, const dkvb_class_effect *effects)
 {
     double most = 0.0;
 
-    /* The sums over classes begin at 0 again whenever a cell of the sweep is measured. */
+    /* Whenever a cell of the sweep is measured, its sums over classes are computed anew from 0. */
     cell->retain_rows = cell->retain_before = cell->retain_after = 0;
     cell->has_worst = 0;
     cell->forget_rows = effects[cell->label].rows;
@@ -277,17 +288,19 @@ static void take_effects(const struct sweep *s, dkvb_sweep_cell *cell, const dkv
     }
 }
 
-/* Counts the key-value pairs that each budget of a run of cells masks, and stores the count in cells[i].pairs. */
+/* Counts the key-value pairs that are masked at each budget of a run of cells, and stores the count in
+ * cells[i].pairs. */
 static void count_pairs(const struct sweep *s, dkvb_sweep_cell *cells, size_t n)
 {
     size_t pairs = dkvb__pair_count(s->subject.model);
 
     for (size_t i = 0; i < n; i++)
-        /* The number of masked pairs of a cell is counted from 0, as an earlier, interrupted call may have counted some
-         * pairs already. */
+        /* The number of masked pairs of a cell is counted from 0, as an earlier call that was interrupted may have
+         * counted some pairs already. */
         cells[i].pairs = 0;
     for (size_t p = 0; p < pairs; p++) {
-        /* The loop is a binary search for the smallest budget that masks the key-value pair. */
+        /* A binary search finds the smallest budget (number of masked pairs) of the run that masks the key-value
+         * pair. */
         size_t low = 0, high = n;
 
         if (s->rank[p] == DKVB__RANK_NEVER)
@@ -369,7 +382,7 @@ static dkvb_status measure_exact(struct sweep *s, dkvb_sweep_cell *cell, const d
     return rc;
 }
 
-/* Measures a run of cells of the sweep, which differ in their budget only. */
+/* Measures a run of cells of the sweep, which differ in their budget (number of masked pairs) only. */
 static dkvb_status measure(struct sweep *s, size_t first, size_t end)
 {
     dkvb_sweep_cell *cells = s->g.cells + first;
@@ -394,8 +407,8 @@ static dkvb_status tell(const struct sweep *s, size_t first, size_t end)
     return DKVB_OK;
 }
 
-/* Measures all cells of the sweep that were not measured before, one run (cells that differ in their budget only) after
- * the other. */
+/* Measures all cells of the sweep that were not measured before, one run (cells that differ only in the number of
+ * masked pairs) after the other. */
 static dkvb_status measure_all(struct sweep *s, uint64_t known, dkvb_sweep_report *report)
 {
     dkvb_status rc = DKVB_OK;

@@ -1,5 +1,5 @@
-/* The grid of a sweep: options are checked, and all cells (forgettings to measure) are listed, before the first cell
- * is measured. */
+/* For the grid of a sweep, the options are checked, and all cells (forgettings to measure) are listed, before the first
+ * cell is measured. */
 #include "fit/sweep_grid.h"
 
 #include <stdio.h>
@@ -18,10 +18,13 @@
 #include "unlearn/plan.h"
 
 enum {
-    MOST_STEPS = 10000,     /* largest number of budgets that a sweep chooses by default */
+    /* largest number of different budgets (numbers of masked pairs) that a sweep chooses by default */
+    MOST_STEPS = 10000,
     MOST_CELLS = 100000000, /* largest number of cells (forgettings to measure) that a sweep may have */
-    SMALLEST_PART = 4096,   /* the first default budget is the number of all key-value pairs divided by SMALLEST_PART */
-    SUMS = 14               /* number of checksums of inputs in the fingerprint of a sweep */
+    /* a sweep's smallest default budget (number of masked pairs) is the number of all key-value pairs divided by
+     * SMALLEST_PART */
+    SMALLEST_PART = 4096,
+    SUMS = 14 /* number of checksums of inputs in the fingerprint of a sweep */
 };
 
 static const uint32_t default_strength = DKVB_STRENGTH_SUPPRESS, default_method = DKVB_METHOD_VALUES;
@@ -161,8 +164,8 @@ static dkvb_status find_classes(struct dkvb__sweep_grid *g)
     return rc;
 }
 
-/* Computes the default budgets of a sweep, whole rising numbers in equal ratios from `first` to `last`; *count becomes
- * the number of budgets. */
+/* Computes the default budgets (numbers of masked pairs) of a sweep: whole rising numbers in equal ratios from `first`
+ * to `last`; *count becomes how many they are. */
 static const uint64_t *default_budgets(const struct dkvb__sweep_grid *g, uint64_t first, uint64_t last, size_t *count)
 {
     double low = dkvb__log((double)first), high = dkvb__log((double)last);
@@ -181,8 +184,8 @@ static const uint64_t *default_budgets(const struct dkvb__sweep_grid *g, uint64_
     return g->steps;
 }
 
-/* Returns the budgets that a sweep measures for a forgetting method on a model with the given number of key-value
- * pairs. */
+/* Returns the budgets (numbers of masked pairs) that a sweep measures for a forgetting method on a model with the given
+ * number of key-value pairs. */
 static const uint64_t *budgets_of(const struct dkvb__sweep_grid *g, uint32_t method, uint64_t pairs, size_t *count)
 {
     uint64_t most = 0;
@@ -312,9 +315,9 @@ static dkvb_status find_features(struct dkvb__sweep_grid *g)
     return rc;
 }
 
-/* Checks, before the first cell is measured, everything that the cells of a sweep need. Unless everything is checked in
- * advance, a cell of the sweep could fail after others were measured, and a repeated sweep would fail in the same
- * way. */
+/* Checks, before the first cell (forgetting) is measured, everything that measuring the cells of a sweep needs.
+ * Everything is checked in advance, since otherwise a cell of the sweep could fail after others were measured, and a
+ * repeated sweep would fail in the same way. */
 static dkvb_status check_ahead(struct dkvb__sweep_grid *g)
 {
     bool exact = false;
@@ -330,8 +333,8 @@ static dkvb_status check_ahead(struct dkvb__sweep_grid *g)
     return !rc && g->o.shapes ? find_features(g) : rc;
 }
 
-/* Adds one cell to the grid of a sweep. Until memory for the sweep's cells is allocated, added cells are only
- * counted. */
+/* Adds one cell (a forgetting to measure) to the grid of a sweep. Until memory for the cells (forgettings to measure)
+ * of a sweep is allocated, a cell that is added is only counted. */
 static void add_cell(struct dkvb__sweep_grid *g, const dkvb_sweep_cell *cell, uint64_t shape)
 {
     if (g->cells) {
@@ -343,7 +346,8 @@ static void add_cell(struct dkvb__sweep_grid *g, const dkvb_sweep_cell *cell, ui
     g->count++;
 }
 
-/* Adds all cells of one class and one strength of forgetting on one model to the grid of a sweep. */
+/* Adds to the grid of a sweep all cells (forgettings to measure) of one class and one strength of forgetting on one
+ * model. */
 static void add_strength(struct dkvb__sweep_grid *g, dkvb_sweep_cell *cell, uint64_t shape)
 {
     uint64_t pairs = (uint64_t)cell->codebooks * cell->keys;
@@ -369,8 +373,8 @@ static void add_strength(struct dkvb__sweep_grid *g, dkvb_sweep_cell *cell, uint
     }
 }
 
-/* Adds all cells to the grid of a sweep, in the order of the table's lines. The function add_cells() runs twice: to
- * count the cells of the sweep, and to describe them. */
+/* Adds all cells (forgettings to measure) to the grid of a sweep, in the order of the table's lines. The function
+ * add_cells() runs twice: first to count the cells (forgettings to measure) of the sweep, then to describe them. */
 static void add_cells(struct dkvb__sweep_grid *g)
 {
     const struct dkvb__shape *own = &g->model->codebooks->shape;

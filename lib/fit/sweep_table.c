@@ -15,7 +15,8 @@
 #include "dkvb/unlearn.h"
 #include "fit/sweep.h"
 
-/* Text with which the part file of a sweep begins; the version of its lines and the fingerprint of the sweep follow. */
+/* Text with which the part file of a sweep begins; the text is followed by the version of the file's lines and the
+ * fingerprint of the sweep. */
 static const char magic[] = "dkvb sweep ";
 
 enum {
@@ -37,7 +38,7 @@ static size_t make_head(char head[HEAD], const uint8_t *fingerprint)
     return (size_t)length;
 }
 
-/* Appends bytes to the part file of a sweep, after the last valid line. */
+/* Appends bytes to the part file of a sweep (its finished cells), after the last valid line. */
 static dkvb_status put(struct dkvb__sweep_part *p, const char *from, size_t size)
 {
     dkvb_status rc = dkvb__partfile_put(p->fd, p->path, p->end, from, size);
@@ -62,8 +63,8 @@ static size_t make_line(char line[LINE], const dkvb_sweep_cell *c)
     return (size_t)length;
 }
 
-/* Reads a number in digits, and the blank after the number, from a line. take_number() returns NULL if there is no
- * number at the given place of the line, or if the number is too large. */
+/* Reads a number in digits, and the blank after the number, from a line. The function take_number() returns NULL if
+ * there is no number at the given place of the line, or if the number is too large. */
 static const char *take_number(const char *at, const char *end, uint64_t *number)
 {
     const char *first = at;
@@ -78,8 +79,8 @@ static const char *take_number(const char *at, const char *end, uint64_t *number
     return at > first && at < end && *at == ' ' ? at + 1 : NULL;
 }
 
-/* Reads the results of a cell from its line in a part file. A line of a part file that is not exactly what would be
- * written for its cell is not read, and the result is false. */
+/* Reads the results of a sweep's cell from the cell's line in the part file. If a line of a sweep's part file is not
+ * exactly what would be written for its cell, it is not read, and false is returned. */
 static bool take_line(const char *line, size_t length, dkvb_sweep_cell *cell)
 {
     uint64_t numbers[MEASURED];
@@ -104,8 +105,8 @@ static bool take_line(const char *line, size_t length, dkvb_sweep_cell *cell)
     return true;
 }
 
-/* Goes on with the part file of an unfinished sweep: reads the complete lines of cells after its first line, and cuts
- * off everything after them. */
+/* Goes on with the part file of an unfinished sweep: reads its first line and then the complete lines of finished
+ * cells, and cuts off everything after them. */
 static dkvb_status go_on(struct dkvb__sweep_part *p, size_t head, dkvb_sweep_cell *cells, uint64_t *done)
 {
     size_t most = head + (size_t)cells->cells * LINE, got, at = head;
@@ -146,14 +147,14 @@ static dkvb_status begin_or_go_on(struct dkvb__sweep_part *p, const uint8_t *fin
                                   dkvb_sweep_cell *cells, uint64_t *done)
 {
     char head[HEAD], found[HEAD];
-    /* The length of the beginning of a part file's first line includes the digit of the version and the blank after
-     * it. */
+    /* The number of bytes with which every part file of this format begins is computed here: a text, the digit of the
+     * version and a blank. */
     size_t length = make_head(head, fingerprint), got, version = sizeof magic + 1;
     dkvb_status rc = dkvb__partfile_get(p->fd, p->path, 0, found, length, &got);
 
     if (rc)
         return rc;
-    /* A part file that is empty, or was cut within the first line of the same sweep, is begun anew. */
+    /* A sweep's part file that is empty, or was cut within the first line of the same sweep, is begun anew. */
     if (got < length && memcmp(found, head, got) == 0)
         return begin(p, head, length);
     if (got < sizeof magic - 1 || memcmp(found, magic, sizeof magic - 1) != 0)
@@ -187,7 +188,7 @@ dkvb_status dkvb__sweep_part_open(struct dkvb__sweep_part *p, const char *output
     rc = dkvb__partfile_open(p->path, "cells", &p->fd, &created);
     if (!rc)
         rc = begin_or_go_on(p, fingerprint, restart, cells, done);
-    if (rc && p->fd >= 0 && created) /* A new part file that could not be begun is removed again. */
+    if (rc && p->fd >= 0 && created) /* If a new part file of a sweep could not be begun, the file is removed again. */
         (void)unlink(p->path);
     return rc;
 }
@@ -220,8 +221,8 @@ dkvb_status dkvb__sweep_part_end(struct dkvb__sweep_part *p, dkvb_status rc, boo
     return rc;
 }
 
-/* A line of the table of a sweep that is being built. Each of the two text fields in a line of the sweep's table takes
- * up to 2 * 255 + 2 bytes. */
+/* A line of the table of a sweep, while the line is being built. Each of the two text fields in a line of the sweep's
+ * table takes up to 2 * 255 + 2 bytes. */
 struct line {
     char text[2048];
     size_t size;
@@ -233,8 +234,8 @@ static void put_char(struct line *line, char c)
         line->text[line->size++] = c;
 }
 
-/* Adds a text field to a line, quoted if necessary (RFC 4180, but lines end in LF). A text that is NULL becomes an
- * empty field of the sweep's table. */
+/* Adds a text field to a line of the sweep's table, quoted if necessary (RFC 4180, but lines end in LF). A text that is
+ * NULL becomes an empty field of the sweep's table. */
 static void put_text(struct line *line, const char *text)
 {
     bool quoted = text && text[strcspn(text, ",\"\r\n")];
@@ -277,7 +278,7 @@ static void put_real(struct line *line, double x)
     put_text(line, text);
 }
 
-/* Results of the cells of a sweep for which the table has means and intervals. */
+/* Those results of a sweep's cells for which the table has means and intervals. */
 enum { PAIRS, FORGET_BEFORE, FORGET_AFTER, RETAIN_BEFORE, RETAIN_AFTER, RETAIN_CHANGE, WORST_LOSS, EXHAUSTED, FIGURES };
 
 static double share(uint64_t part, uint64_t whole)
@@ -382,8 +383,8 @@ static void estimate(const double *values, size_t n, double *mean, double *half)
     *half = n > 1 ? student(n - 1) * sqrt(squares / (double)(n - 1) / (double)n) : NAN;
 }
 
-/* Sort keys of a cell of a sweep, each of 64 bits: the first ones are equal for all cells of a group, and the last one
- * is the class. */
+/* Sort keys, each of 64 bits, by which the cells of a sweep are sorted: the last key is the class, and the other keys
+ * are equal for all cells of one group. */
 enum { SIZES, BUDGET, HOW, LABEL, KEYS };
 
 static uint64_t key_of(const dkvb_sweep_cell *c, int key)
@@ -400,10 +401,10 @@ static uint64_t key_of(const dkvb_sweep_cell *c, int key)
     }
 }
 
-/* Sorts the cells of a sweep by group, within a group by class, and keeps the order of cells that are equal in both.
+/* Sorts the cells of a sweep by group, and within a group by class; cells of equal group and class keep their order.
  * The order of the sweep's cells comes from stable sorts by one key after the other, so the most important key is
- * sorted last. Sorting the cells of the sweep takes O(cells) time for any number of groups. The sorted order of the
- * cells goes to `order`, which has room for 2 * cells elements, the second half as scratch space. */
+ * sorted last. Sorting the cells of the sweep takes O(cells) time for any number of groups. The sorted order of a
+ * sweep's cells goes to `order`, which has room for 2 * cells elements, the second half as scratch space. */
 static void order_cells(const struct table *t, struct dkvb__keyed *order)
 {
     for (size_t i = 0; i < t->count; i++)
@@ -429,9 +430,9 @@ static double figure_of(const dkvb_sweep_cell *c, int f)
     return figures[f];
 }
 
-/* Computes, for a group of cells of the sweep, the values of their result number f that are averaged, and returns the
- * number of values. Each value to average is the result of one class, averaged over its seeds; if a group has a single
- * class, each of its n ordered cells gives a value. */
+/* Collects the values of result number f that are averaged over a group of cells of the sweep, and returns the number
+ * of values. Each value that is averaged over a group of cells is the result of one class, averaged over its seeds; if
+ * a group has a single class, the result of each cell is a value. */
 static size_t unit_values(const struct table *t, const struct dkvb__keyed *group, size_t n, int f, double *values)
 {
     const dkvb_sweep_cell *cells = t->cells;
@@ -476,7 +477,8 @@ static dkvb_status put_groups(struct table *t)
 {
     const dkvb_allocator *mem = &t->model->mem;
     double *values = dkvb__alloc(mem, t->count, sizeof *values);
-    /* for each cell of the sweep, the number of cells in the group that begins with it, or 0 if it begins no group */
+    /* for each cell of the sweep, the number of cells in the group if the cell is the first one of a group, otherwise
+     * 0 */
     size_t *sizes = dkvb__alloc0(mem, t->count, sizeof *sizes);
     size_t *begins = dkvb__alloc(mem, t->count, sizeof *begins);
     struct dkvb__keyed *order = dkvb__alloc(mem, t->count, 2 * sizeof *order);

@@ -1,5 +1,5 @@
-/* Tuning tries a fixed list of settings on held-out rows. On every machine, tuning with the same number of trials
- * chooses the same settings. */
+/* Tuning tries a fixed list of settings on held-out rows. Tuning with a given number of trials chooses the same
+ * settings on every machine. */
 #include <time.h>
 
 #include "base/alloc.h"
@@ -12,11 +12,12 @@ enum {
     FEW_ROWS = 1000  /* number of rows below which tuning holds out a larger part of the rows */
 };
 
-/* A setting that tuning tries; a member that is 0 stands for the value that suits the data. The list of settings that
- * tuning tries has settings that were the best on some data, cheap ones first. */
+/* A setting of training that tuning tries; a member that is 0 stands for the value that suits the data. The list of
+ * settings that tuning tries holds settings each of which was the best one on some data set; cheap settings come
+ * first. */
 struct setting {
     uint32_t keys, top_k, whiten, epochs;
-    double rate; /* factor of the setting by which the learning rate that suits the data is multiplied */
+    double rate; /* factor by which a setting that tuning tries multiplies the learning rate that suits the data */
 };
 
 static const struct setting settings[] = {
@@ -33,8 +34,8 @@ static double seconds_now(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* Finds out whether the time limit for tuning is over. Rank 0 decides for all ranks (processes) when tuning ends, as
- * their clocks could differ by a trial. */
+/* Finds out whether the time that the caller allowed for tuning is over. Rank 0 decides for all ranks (processes) when
+ * tuning ends, as their clocks could differ by a trial. */
 static dkvb_status time_is_up(const struct dkvb__fitting *f, double end, bool *up)
 {
     dkvb_ranks ranks;
@@ -48,8 +49,8 @@ static dkvb_status time_is_up(const struct dkvb__fitting *f, double end, bool *u
 }
 
 /* Applies one of the settings that tuning tries to those settings that the caller left open. The function apply()
- * returns false if the tried setting would change what the caller has fixed, or has more keys than the data can
- * fill. */
+ * returns false if the setting that tuning tries would change what the caller has fixed, or asks for more keys than the
+ * rows can fill. */
 static bool apply(const struct setting *s, const struct dkvb__fitting *f, dkvb_settings *to)
 {
     bool rate_open = to->train.learning_rate == 0.0;

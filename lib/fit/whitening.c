@@ -11,15 +11,15 @@
 enum {
     LEAST_ROWS = 500, /* least number of labelled rows that can show whether whitening helps */
     MOST_ROWS = 20480,
-    /* number of codebooks used to compare whitened with plain rows: few show as much as many, if there are enough
-     * rows */
+    /* number of codebooks used to compare whitened with plain rows; if there are enough rows, few codebooks show the
+     * difference as well as many */
     CODEBOOKS = 64,
     KEYS = 512,
     FOLDS = 5
 };
 
-/* Rows that were drawn for comparing whitened with plain rows. The member `part` of struct part points into the
- * struct's four arrays of drawn rows, which part_free() frees. */
+/* Rows that were drawn for comparing models of whitened rows with models of plain rows. The member `part` of `struct
+ * part` points to the four arrays of drawn rows in the same struct, which are freed by part_free(). */
 struct part {
     struct dkvb__fitting f;
     float *x;
@@ -37,9 +37,9 @@ static void part_free(struct part *p)
     dkvb__free_erased(&p->f.mem, p->groups);
 }
 
-/* Draws rows for the comparison of whitened with plain rows. The rows are drawn from all rows with a label in `labels`,
- * -1 meaning that the row must not be drawn; the argument `n` is the number of rows to draw. The caller frees the rows
- * drawn to compare whitened with plain rows by part_free(), even after a failure. */
+/* Draws rows on which models of whitened rows are compared with models of plain rows. The rows are drawn from all rows
+ * with a label in `labels`, -1 meaning that the row must not be drawn; the argument `n` is the number of rows to draw.
+ * The caller frees the rows drawn to compare whitened with plain rows by part_free(), even if drawing them failed. */
 static dkvb_status part_new(struct part *p, const struct dkvb__fitting *f, const int32_t *labels, uint64_t seed,
                             size_t n)
 {
@@ -137,8 +137,8 @@ dkvb_status dkvb__fitting_choose_whitening(const struct dkvb__fitting *f, const 
     if (f->rows.dim > DKVB__MOST_COMPARED || f->labelled < LEAST_ROWS)
         return DKVB_OK;
     rc = dkvb__run_take(&run, f->run);
-    /* The features of all rows are checked, not only those of drawn rows, so that an error message gives row numbers as
-     * the caller counts them. */
+    /* The features of all rows are checked, not only those of the drawn rows, since an error message gives a row's
+     * number among all rows. */
     if (!rc && n < f->rows.n)
         rc = dkvb__check_rows(&run, &f->from, "features", &f->mem);
     if (!rc)

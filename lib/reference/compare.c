@@ -14,11 +14,12 @@
 enum { LINES = 5 };
 
 struct report {
-    /* The public part of the report is the first member of the struct, so a pointer to it is a pointer to the whole
-     * report. */
+    /* The public report of the comparison of linear heads is the first member of the struct, so a pointer to it is a
+     * pointer to the whole struct. */
     dkvb_reference_report open;
     dkvb_reference_line line[LINES];
-    uint8_t *forgotten; /* marks of the classes that have forgotten rows, [classes] */
+    /* marks of the classes that have forgotten rows in the comparison with linear heads, [classes] */
+    uint8_t *forgotten;
     dkvb_allocator mem;
 };
 
@@ -29,8 +30,9 @@ struct comparison {
     struct report *report;
     int32_t *kept;   /* labels of the rows that were not forgotten, [rows.n], with -1 for the forgotten rows */
     int32_t *gone;   /* labels of the forgotten rows, [rows.n], with -1 for the rows that were not forgotten */
-    int32_t *answer; /* predicted classes of the test rows, [test.n] */
-    double *margin;  /* margins of the test rows (scores of the forgotten classes above all others), [test.n] */
+    int32_t *answer; /* predicted classes of the test rows in the comparison of linear heads with a model, [test.n] */
+    /* margins of the test rows (largest score of the forgotten classes minus largest score of the others), [test.n] */
+    double *margin;
     /* The order of the test rows by margin, [test.n], and scratch space for sorting them. */
     struct dkvb__keyed *order, *scratch;
     struct dkvb__work work;
@@ -88,8 +90,9 @@ static dkvb_status allocate(struct comparison *c)
                                                                                                   : no_memory(c);
 }
 
-/* Marks the forgotten rows of a comparison. The comparison of heads refuses a request that names a row twice, or a row
- * that no head was fitted to, as dkvb_audit_run() does. */
+/* Marks the forgotten rows among the training rows of a comparison of linear heads with a model. The comparison of
+ * linear heads refuses a request that names a row twice, or a row to which no head was fitted, as dkvb_audit_run()
+ * does. */
 static dkvb_status mark_rows(struct comparison *c, const dkvb_audit_request *request)
 {
     for (size_t i = 0; i < request->row_count; i++) {
@@ -166,8 +169,8 @@ static double area(struct comparison *c)
 
     for (size_t i = 0; i < c->test.n; i++)
         if (c->test.labels[i] >= 0) {
-            /* A margin is infinite if the model or head cannot predict the classes of one side, because none of their
-             * rows was learned. */
+            /* The margin between forgotten classes and others is infinite if the model or head cannot predict any class
+             * on one side, because no row of these classes was learned. */
             if (!isfinite(c->margin[i]))
                 return NAN;
             c->order[n++] = (struct dkvb__keyed){dkvb__key_of_double(c->margin[i]), i};
@@ -228,8 +231,8 @@ static dkvb_status add_head(struct comparison *c, const dkvb_reference *head, co
 }
 
 /* Fits a linear head to the rows that are not forgotten. For ridge regression the forgotten rows are removed from the
- * head's sums over rows, if the sums have enough digits; otherwise, and for logistic regression, the head is fitted to
- * the kept rows from the start. */
+ * linear head's sums over rows, if the sums have enough digits; otherwise, and for logistic regression, a new linear
+ * head is fitted to the kept rows. */
 static dkvb_status forget(struct comparison *c, dkvb_reference **head)
 {
     dkvb_reference *kept;
@@ -348,8 +351,8 @@ dkvb_status dkvb_reference_compare(dkvb_reference_report **report, const dkvb_re
 
 void dkvb_reference_report_free(dkvb_reference_report *open)
 {
-    /* A report of comparing heads begins with its public part, so a pointer to the public part is a pointer to the
-     * whole report. */
+    /* The struct of a report of comparing linear heads begins with its public part, so a pointer to the public part is
+     * a pointer to the whole report. */
     struct report *report = (struct report *)open;
     dkvb_allocator mem;
 

@@ -18,7 +18,7 @@ static const double penalties[] = {0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001
 enum {
     PENALTIES = sizeof penalties / sizeof *penalties,
     MIDDLE = PENALTIES / 2,
-    HELD_OUT = 10 /* one row in so many is held out to choose the penalty of a linear head */
+    HELD_OUT = 10 /* one of so many rows is held out to choose the penalty of a linear head */
 };
 
 dkvb_status dkvb__reference_take_options(dkvb_reference_options *full, const dkvb_reference_options *given)
@@ -92,7 +92,7 @@ static dkvb_status check_classes(const struct dkvb__sums *s)
     return DKVB_OK;
 }
 
-/* State of fitting a linear head. */
+/* State of fitting a linear head (a linear classifier of rows). */
 struct fitting {
     const dkvb_reference_rows *rows;
     const int32_t *labels; /* labels of all rows to which the linear head is fitted, [n] */
@@ -108,7 +108,7 @@ struct fitting {
 struct scoring {
     const dkvb_reference *head;
     size_t room;    /* largest number of rows in a block whose scores are computed */
-    double *x;      /* features of the rows of a block of rows, [room][dim] */
+    double *x;      /* features of a block of rows to which a linear head is applied, [room][dim] */
     double *scores; /* Scores of the rows of a block for each class, [room][classes]. */
 };
 
@@ -219,8 +219,8 @@ static dkvb_status fit_at(struct fitting *f, double penalty, double tolerance, d
 
 /* Chooses the penalty of the linear head with the most right answers on the held-out rows; of equally good penalties
  * the strongest. The penalties of the linear head are tried from strong to weak, and each fit starts at the weights of
- * the fit with the penalty before. The search for the best penalty ends early at a penalty that is worse than the best
- * one and is not its neighbour. */
+ * the fit with the penalty before. The penalties are tried in order, and the search for the best one ends early at a
+ * penalty that is worse than the best one and is not its neighbour in the list. */
 static dkvb_status choose(struct fitting *f, double from, double to)
 {
     uint64_t most = 0, right;
@@ -279,8 +279,8 @@ static void note_sums(dkvb_reference *h, const struct dkvb__sums *s)
         h->info.empty += s->count[l] == 0;
 }
 
-/* Fits a linear head by ridge regression. The sums over the rows that are not held out serve to choose the penalty; the
- * sums over all rows are then solved with the chosen penalty. */
+/* Fits a linear head by ridge regression on the labels. From the sums over the rows that are not held out, weights for
+ * each penalty are computed; with the chosen penalty, the final weights are computed from the sums over all rows. */
 static dkvb_status fit_ridge(struct fitting *f)
 {
     dkvb_reference *h = f->head;
@@ -293,8 +293,7 @@ static dkvb_status fit_ridge(struct fitting *f)
     chosen = dkvb__work_clock();
     rc = choose(f, 0.8, 0.9);
     h->info.choosing = dkvb__work_clock() - chosen;
-    /* From this line on, the array `part` has the labels of only those rows that are held out for choosing the
-     * penalty. */
+    /* From this line on, the array `part` has the labels of only those rows that are held out to choose the penalty. */
     for (size_t i = 0; i < f->rows->n; i++)
         f->part[i] = f->part[i] < 0 ? f->labels[i] : -1;
     if (!rc)
@@ -321,7 +320,7 @@ static dkvb_status fit_logistic(struct fitting *f)
 
     if (!rc)
         rc = check_classes(s);
-    /* The scale of the rows' features is bounded, as the weights of the head must fit in a float. */
+    /* The scale of the rows' features is bounded, as the weights of the linear head must fit in a float. */
     if (!rc && !(dkvb__sums_scale(s) >= 1e-30 && dkvb__sums_scale(s) <= 1e30))
         rc = dkvb__fail(DKVB_EINVAL, "rows: their root mean square is %g, for logistic 1e-30 to 1e30 is supported",
                         dkvb__sums_scale(s));
@@ -343,7 +342,7 @@ static dkvb_status fit_logistic(struct fitting *f)
     h->info.converged = f->logistic.converged;
     h->info.gradient = f->logistic.gradient;
     note_sums(h, s);
-    dkvb__sums_free(s); /* A head fitted by logistic regression needs no sums of rows any more. */
+    dkvb__sums_free(s); /* A linear head that was fitted by logistic regression needs no sums over its rows any more. */
     h->info.seconds = dkvb__work_clock() - began - h->info.choosing;
     return DKVB_OK;
 }
@@ -407,7 +406,8 @@ dkvb_status dkvb_reference_fit(dkvb_reference **out, const dkvb_reference_rows *
     return rc;
 }
 
-/* Checks that all rows to remove can be in the sums of a linear head, and computes the sums that would be left. */
+/* Checks that all rows to remove can be in the sums of a linear head, and computes the sums over the rows that
+ * remain. */
 static dkvb_status check_removal(const struct dkvb__sums *s, const dkvb_reference_rows *rows, uint64_t *left)
 {
     uint32_t classes = 0;
@@ -440,7 +440,7 @@ dkvb_status dkvb__reference_remove(dkvb_reference *h, const dkvb_reference_rows 
 
     if (!weight)
         return no_memory(rows);
-    /* The array `weight`, not yet filled with weights, serves as scratch space for two vectors. */
+    /* The array `weight`, which has no weights yet, serves as scratch space for two vectors. */
     if (!dkvb__sums_can_remove(&h->sums, rows, labels, weight)) {
         dkvb__free_erased(&h->mem, weight);
         return dkvb__fail(DKVB_ESTATE, "rows taken out are so much larger than those left that rounding would be all "
@@ -450,7 +450,8 @@ dkvb_status dkvb__reference_remove(dkvb_reference *h, const dkvb_reference_rows 
     if (!rc)
         rc = dkvb__sums_add(&sums, rows, labels, -1.0, work, 0.0, 1.0);
     for (uint32_t l = 0; !rc && l < sums.classes; l++)
-        /* The sums of a class without rows are set to 0, as only rounding errors remain in them. */
+        /* After rows were removed, the sums of a class without remaining rows are set to 0, as only rounding errors are
+         * left in them. */
         if (sums.count[l] == 0)
             memset(sums.cross + (size_t)l * sums.dim, 0, sums.dim * sizeof *sums.cross);
     if (!rc)

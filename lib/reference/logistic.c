@@ -1,10 +1,11 @@
 /*
  * Multinomial logistic regression finds the weights W and intercepts b that minimise the mean of log sum_l exp s_l -
  * s_y over the rows, plus penalty / 2 |W|^2, with the scores s = W z + b of a row x of class y, and z = (x - mean) /
- * scale. The minimum of the regression's loss is found by L-BFGS (Nocedal 1980, Mathematics of Computation 35) with its
- * two loops. The linear head's scores of rows are float, sums over rows double. If the regression gives all classes the
- * same probability q, the second derivatives of the loss by one class's weights are the matrix q (1 - q) E[z z'] +
- * penalty, with z the scaled features of a row. L-BFGS starts from the inverse of the matrix q (1
+ * scale. The minimum of the logistic regression's loss is found by L-BFGS with its two-loop recursion (Nocedal 1980,
+ * Mathematics of Computation 35). Scores of rows in a linear head are computed as float, sums over rows as double. If
+ * the regression gives all classes the same probability q, the second derivatives of the loss by one class's weights
+ * are the matrix q (1 - q) E[z z'] + penalty, with z the scaled features of a row. L-BFGS starts from the inverse of
+ * the matrix q (1
  * - q) E[z z'] + penalty, with the mean of p (1 - p) over the predicted probabilities p in place of q (1 - q), and
  * computes the inverse again as predictions become more certain. Böhning 1992 (Annals of the Institute of Statistical
  * Mathematics 44) shows that a matrix of the form q (1 - q) E[z z'] + penalty bounds the second derivatives of the loss
@@ -21,10 +22,10 @@
 #include "base/status.h"
 
 enum {
-    PAIRS = 10, /* number of steps that L-BFGS remembers */
+    PAIRS = 10, /* number of latest steps that L-BFGS remembers */
     /* largest number of times that a step of L-BFGS is halved because the step does not lower the loss */
     HALVINGS = 30,
-    /* largest number of elements of a block of rows and their scores that are in memory at once */
+    /* largest number of elements, of rows and of their scores, that a block of rows may have in memory */
     BLOCK_ELEMENTS = 1 << 23
 };
 
@@ -35,9 +36,10 @@ struct search {
     double done; /* finished fraction (0 to 1) of the present part of the library call's work */
     double penalty;
     double *gradient, *next, *next_gradient, *direction, *scaled;
-    /* the latest steps that L-BFGS took, and the changes of the gradient along these steps */
+    /* the latest steps of L-BFGS, and how the gradient changed along each of these steps */
     double *step[PAIRS], *change[PAIRS];
-    double product[PAIRS]; /* inner product of each step that L-BFGS remembers and the step's change of the gradient */
+    /* for each step that L-BFGS remembers, the inner product of the step and the change of the gradient along it */
+    double product[PAIRS];
     uint32_t pairs, oldest;
     /* Cholesky factor of the matrix with which L-BFGS starts, [dim][dim], see dkvb__sums_factor() */
     double *factor;
@@ -86,7 +88,7 @@ dkvb_status dkvb__logistic_new(struct dkvb__logistic *fit, const dkvb_reference_
     block = block_rows(fit);
     fit->point = dkvb__alloc0(mem, fit->size, sizeof *fit->point);
     fit->memory = dkvb__alloc(mem, vectors * fit->size + dim * dim, sizeof *fit->memory);
-    /* The memory fit->block has room for all arrays of struct pass (one pass over the rows). */
+    /* The memory fit->block has room for all arrays of the struct `pass`, which holds one pass over all rows. */
     fit->block = dkvb__alloc(mem, block * (dim + fit->columns) + 2 * fit->columns * dim + dim, sizeof *fit->block);
     if (!fit->point || !fit->memory || !fit->block)
         goto fail;
@@ -131,14 +133,14 @@ static void soften(float *s, uint32_t columns, uint32_t label, double *loss, dou
 }
 
 /* One pass over all rows that computes loss, gradient and curvature of a logistic regression at given weights. The
- * struct pass (a pass over all rows) is on the stack, while its arrays are in fit->block. */
+ * struct `pass` (a pass over all rows) is on the stack, while its arrays are in fit->block. */
 struct pass {
     const struct dkvb__logistic *fit;
     const double *point;
     double *gradient;
     double loss, curvature;
     float *z;      /* centred and scaled rows of a block, [block][dim] */
-    float *scores; /* scores of the rows of a block, [block][columns] */
+    float *scores; /* scores of a block of rows in the logistic regression, [block][columns] */
     /* weights of the regression at which a pass over the rows computes loss and gradient, [columns][dim] */
     float *weight;
     float *part;   /* part of the regression's gradient that comes from one block of rows, [columns][dim] */
@@ -233,7 +235,7 @@ static dkvb_status evaluate(struct search *s, const double *point, double *gradi
     return DKVB_OK;
 }
 
-/* Computes v = H v, where H is the inverse of the matrix of second derivatives with which L-BFGS starts. */
+/* Computes v = H v, where H is the inverse of the approximate matrix of second derivatives with which L-BFGS starts. */
 static void precondition(const struct search *s, double *v)
 {
     const struct dkvb__logistic *fit = s->fit;
@@ -244,8 +246,8 @@ static void precondition(const struct search *s, double *v)
         v[i] /= s->factor_curvature;
 }
 
-/* Computes the Cholesky factor for L-BFGS again if predictions have become so much more certain that the curvature it
- * was computed with is far too large. */
+/* Computes the Cholesky factor with which L-BFGS starts again, if predictions have become so much more certain that the
+ * curvature assumed in it is far too large. */
 static void refresh_factor(struct search *s)
 {
     double curvature = s->curvature > 1e-12 ? s->curvature : 1e-12;
@@ -269,7 +271,7 @@ static void choose_direction(struct search *s)
 
     for (size_t i = 0; i < n; i++)
         v[i] = -s->gradient[i];
-    /* The loop runs over the remembered steps of L-BFGS, the latest step first. */
+    /* The loop runs over the steps that L-BFGS remembers, from the latest to the oldest. */
     for (uint32_t k = 0; k < s->pairs; k++) {
         uint32_t at = (s->oldest + s->pairs - 1 - k) % PAIRS;
 
@@ -297,8 +299,9 @@ static void choose_direction(struct search *s)
     }
 }
 
-/* Moves the weights of the regression along the search direction until the loss is smaller. If no step lowers the loss,
- * *less becomes false; near the end of the search for weights only rounding errors are left. */
+/* Moves the weights of the regression along the search direction until the loss is smaller. If no step along the search
+ * direction lowers the loss of the regression, *less becomes false: the weights are then as good as rounding errors
+ * allow. */
 static dkvb_status walk(struct search *s, bool *less)
 {
     size_t n = s->fit->size;
@@ -313,7 +316,8 @@ static dkvb_status walk(struct search *s, bool *less)
         rc = evaluate(s, s->next, s->next_gradient, &s->next_loss, &s->next_curvature);
         if (rc)
             return rc;
-        /* Losses of the regression are means of floats, whose rounding errors are about one in ten million. */
+        /* Losses of the logistic regression are means of float values, whose rounding errors are about one in ten
+         * million. */
         if (s->next_loss <= s->loss + 1e-4 * length * slope + 1e-7 * fabs(s->loss)) {
             *less = true;
             return DKVB_OK;
@@ -337,9 +341,9 @@ static dkvb_status go_down(struct search *s, bool *less)
     return walk(s, less);
 }
 
-/* L-BFGS remembers the step just found and the change of the gradient along the step, and the weights move to the end
- * of the step. L-BFGS does not remember a step along which the gradient did not grow: the loss is convex, so only
- * rounding errors explain such a step, which could turn search directions upwards. */
+/* The step just found and the change of the gradient along it are stored in the memory of L-BFGS, and the weights move
+ * to the end of the step. L-BFGS does not remember a step along which the gradient did not grow: the loss is convex, so
+ * only rounding errors explain such a step, which could turn search directions upwards. */
 static void take_step(struct search *s)
 {
     size_t n = s->fit->size;

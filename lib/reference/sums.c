@@ -1,10 +1,11 @@
 /*
- * Ridge regression is solved from sums over rows. With z = (x - mean) / scale and y the targets (1 for the row's class,
- * else 0), the weights with the smallest mean |y - W z - b|^2 + penalty |W|^2 are W = E[(y - p) z'] (E[z z'] +
- * penalty)^-1, b = p, where p are the frequencies of the classes (Hoerl and Kennard 1970, Technometrics 12; the
- * intercept by centring). The means E[] in the solution of ridge regression are computed from sums over rows, so a row
- * is removed from the regression by subtracting what the row added to the sums. A vector `shift` near the mean is
- * subtracted from rows before they are summed, since rounding would destroy the covariance of rows far from 0.
+ * Ridge regression is solved from sums over rows, without a pass over the rows for each penalty. With z = (x - mean) /
+ * scale and y the targets (1 for the row's class, else 0), ridge regression finds the weights W with the smallest mean
+ * |y - W z - b|^2 + penalty |W|^2: W = E[(y - p) z'] (E[z z'] + penalty)^-1, b = p, where p are the frequencies of the
+ * classes (Hoerl and Kennard 1970, Technometrics 12; the intercept by centring). The means E[] in the solution of ridge
+ * regression are computed from sums over rows, so a row is removed from the regression by subtracting what the row
+ * added to the sums. A vector `shift` near the mean is subtracted from rows before they are summed, since rounding
+ * would destroy the covariance of rows far from 0.
  */
 #include "reference/head.h"
 
@@ -59,7 +60,8 @@ dkvb_status dkvb__sums_new(struct dkvb__sums *s, const dkvb_reference_rows *rows
     return DKVB_OK;
 }
 
-/* Computes z = x - shift, double[dim], for row x, and adds z to the sums of the row's class. */
+/* Computes z = x - shift, double[dim], for row x, where `shift` is a vector close to the rows' mean, and adds z to the
+ * sums of the row's class. */
 static void add_row(struct dkvb__sums *s, const float *x, int32_t label, double sign, double *z)
 {
     double *cross = s->cross + (size_t)label * s->dim;
@@ -93,7 +95,8 @@ dkvb_status dkvb__sums_add(struct dkvb__sums *s, const dkvb_reference_rows *rows
     return rc;
 }
 
-/* Removing rows subtracts their sums of squares, so the remaining sums have the rounding errors of the larger sums. */
+/* Rows are removed by subtracting their squares from the sums, so the sums that remain have the rounding errors of the
+ * larger sums before. */
 bool dkvb__sums_can_remove(const struct dkvb__sums *s, const dkvb_reference_rows *rows, const int32_t *labels,
                            double *total)
 {
@@ -180,8 +183,8 @@ void dkvb__factor_solve(const double *factor, uint32_t dim, double *b, uint32_t 
 {
     int d = (int)dim, n = (int)count;
 
-    /* Two calls of dtrsm (a BLAS function) multiply the rows of b by the inverse of L' and then by the inverse of L,
-     * where L is the Cholesky factor. */
+    /* Two calls of dtrsm (a BLAS function) multiply the rows of the matrix b by the inverse of L' and then by the
+     * inverse of L, where L is the Cholesky factor. */
     cblas_dtrsm(CblasRowMajor, CblasRight, CblasLower, CblasTrans, CblasNonUnit, n, d, 1.0, factor, d, b, d);
     cblas_dtrsm(CblasRowMajor, CblasRight, CblasLower, CblasNoTrans, CblasNonUnit, n, d, 1.0, factor, d, b, d);
 }

@@ -1,4 +1,4 @@
-/* Every public call of the reference library begins and ends with the functions of lib/reference/work.c. */
+/* Every public call of the reference library (linear heads) begins and ends with functions of lib/reference/work.c. */
 #include "reference/head.h"
 
 #include <pthread.h>
@@ -12,8 +12,8 @@
 enum { STEPS = 1000 /* number of steps in which a part of a library call's work reports progress */ };
 
 /* The BLAS library OpenBLAS has one number of threads for the whole process. Library calls that change the number of
- * OpenBLAS threads may overlap and end in any order. The first of several overlapping library calls saves the old
- * number of OpenBLAS threads, and the last one restores it. */
+ * OpenBLAS threads may overlap and end in any order. The first of several overlapping library calls saves the number of
+ * OpenBLAS threads, and the last one restores it. */
 static struct {
     pthread_mutex_t lock;
     unsigned calls; /* number of library calls in progress that have set the number of OpenBLAS threads */

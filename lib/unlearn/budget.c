@@ -1,17 +1,20 @@
 /*
- * Searches the budget (number of masked pairs) of a forgetting that brings accuracies below their limits. As the budget
- * grows, a row keeps its answer until one of its selected keys is masked. Each row is followed over the growing budget
- * from one of its keys that gets masked to the next, and only the budgets at which its answer turns right or wrong are
- * stored. The budgets at which answers to rows turn right or wrong, once sorted, give the accuracy at every budget.
+ * Searches the budget of a forgetting: how many key-value pairs must be masked until accuracies on forgotten classes
+ * fall below their limits. As the budget (number of masked pairs) grows, the model's answer to a row stays the same
+ * until one of the row's selected keys is masked. Each row is followed while the budget (number of masked pairs) grows,
+ * from one masked key of the row to the next, and only the budgets at which the model's answer turns right or wrong are
+ * stored. The sorted budgets at which the model's answers to rows turn right or wrong give the accuracy at every budget
+ * (number of masked pairs).
  *
- * Ranks (processes) that share a model know all codes, and so which pairs each row gains and loses at which budget, but
- * each rank has only the values of its own pairs. For a block of rows, each rank (process) sends its data about a row
- * to the rank that follows the row: sums of groups of codebooks at the beginning, then the values of the pairs that the
- * row gains and loses, in the order of budgets.
+ * Ranks (processes) that share a model know the codes of all rows, and so know when a row gains or loses a pair as ever
+ * more pairs are masked, but each rank has the values of its own pairs only. To follow a row over budgets (numbers of
+ * masked pairs), a rank (process) needs data from all ranks that share the model: the sums of values in their groups of
+ * codebooks with no pair masked, then the values of the pairs that the row gains and loses, by ascending budget.
  *
- * The rows to be forgotten are few, and they alone determine the smallest budget that reaches the target accuracy. Kept
- * rows are many, and are decoded only at the smallest budget that brings the rows to be forgotten to the target; if
- * this budget costs kept classes too much, the answers to kept rows are followed too.
+ * The rows to be forgotten are few, and only their answers determine the smallest budget (number of masked pairs) that
+ * reaches the target accuracy. Kept rows are many, and are decoded only with the fewest masked pairs that bring the
+ * rows to be forgotten to the target accuracy; if this costs kept classes too much, the answers to kept rows are
+ * followed too.
  */
 #include <string.h>
 
@@ -27,35 +30,39 @@
 #include "unlearn/choose.h"
 #include "unlearn/effect.h"
 
-/* The number of rounds in which the search for a budget may go on to larger budgets. Each round of the search follows
- * the answers to rows up to a budget four times as large as that of the round before. */
+/* The search for a budget ends after this many rounds, each of which goes on to larger budgets (numbers of masked
+ * pairs). Each round of the search for a budget follows the answers to rows up to four times as many masked pairs as
+ * the round before. */
 enum { ROUNDS = 4, FURTHER = 2 };
 
 /* largest number of bytes that a rank (process) sends to the others at a time, unless a single row needs more */
 enum { BLOCK_BYTES = 32 << 20 };
 
-/* Turns of answers are budgets from which on the answer to a row is right, or is wrong. The sort key of a turn (a
- * budget at which the answer to a row changes) is the budget; its index tells the row, and whether the answer turns
- * right. */
+/* Turns of the answer to a row are the budgets (numbers of masked pairs) at which the answer becomes right, or becomes
+ * wrong. A turn is a budget (number of masked pairs) at which the model's answer to a row changes: the turn's sort key
+ * is the budget; its index tells the row, and whether the answer turns right. */
 struct turns {
     struct dkvb__keyed *at;
     size_t count, capacity;
 };
 
-/* Memory of a thread that follows the answers to rows as the budget grows. */
+/* Memory of a thread that follows the model's answers to rows as the budget (number of masked pairs) grows. */
 struct follower {
-    /* The pairs that a row gains and loses as the budget grows, [2 C depth]: the sort key is the budget, the index
-     * 2 * pair + 1 for a gained pair and 2 * pair for a lost one. */
+    /* The key-value pairs that a row gains and loses as the budget (number of masked pairs) grows, room for 2 pairs for
+     * each of its codes: the sort key is the budget, the index 2 * pair + 1 for a gained pair and 2 * pair for a lost
+     * one. */
     struct dkvb__keyed *changes, *scratch;
     size_t changed;
     /* Number of the row's selected pairs with learned values; if this number falls to 0, the model gives no answer to
      * the row. */
     size_t learned;
-    uint16_t *selected;    /* keys of one codebook that the followed row selects at the present budget, [top_k] */
-    uint16_t *code;        /* keys that the followed row selects before any pair is masked, [codebooks][top_k] */
-    double *sums;          /* sums of the values of the pairs that the row selects, for each class, [classes] */
+    /* keys of one codebook that the followed row selects when the present number of pairs is masked, [top_k] */
+    uint16_t *selected;
+    uint16_t *code; /* keys that the followed row selects before any pair is masked, [codebooks][top_k] */
+    double *sums;   /* sums of the values of the pairs that the followed row selects, for each class, [classes] */
     float *value, *logits; /* scratch space for the values of one key-value pair and for logits, [classes] */
-    /* For each rank (process), the place of the next bytes that it sent about the followed row, [ranks]. */
+    /* For each rank (process), the index of the next byte to read of those that the rank sent about the followed row,
+     * [ranks]. */
     size_t *from;
     struct turns turns;
     /* true if the answer to a row turned right or wrong more often than the memory could store, so that the row is
@@ -68,27 +75,33 @@ struct following {
     const uint32_t *rank;
     dkvb_codeset_rows held;
     const uint8_t *classes;
-    uint64_t limit;             /* largest budget (number of masked pairs) to which the answers to rows are followed */
-    bool kept;                  /* true if the answers to rows of kept classes are followed over the budgets too */
+    uint64_t limit; /* largest budget (number of masked pairs) to which the answers to rows are followed */
+    /* true if the model's answers to rows of kept classes are followed too while ever more pairs are masked */
+    bool kept;
     struct follower *followers; /* for each thread, the memory with which it follows the answers to rows, [threads] */
-    /* marks of the pairs whose values are not all 0, [codebooks][keys]. One byte per key-value pair stays in the cache:
-     * rows select millions of pairs, and looking up the values of each pair would wait for memory. */
+    /* marks of the key-value pairs whose values are not all 0, [codebooks][keys] One byte per key-value pair tells
+     * whether the pair has learned values: the bytes stay in the cache, while looking up the values of millions of
+     * selected pairs would wait for memory. */
     uint8_t *learned;
     uint8_t *right; /* marks of the rows whose answer is right at budget 0 (no pair masked), [n] */
-    /* rows whose answers were not followed to the largest budget yet, [n], and their number */
+    /* rows whose answers were not yet followed up to the largest number of masked pairs, [n], and the number of such
+     * rows */
     size_t *open, open_count;
-    uint8_t *followed; /* marks of rows whose answers were followed to the largest budget, [n] */
+    /* marks of rows whose answers were followed up to the largest budget (number of masked pairs), [n] */
+    uint8_t *followed;
 
-    /* The block of rows for which ranks (processes) exchange data at a time: open[first] to open[first + block - 1]. */
+    /* The block of rows for which ranks (processes) exchange data at a time: the rows open[first] to open[first + block
+     * - 1], where `open` lists rows that are still to be followed. */
     size_t first, block;
-    /* For each followed row and each rank (process), the number of bytes that the rank sends about the row, [open rows
-     * of a part][ranks]. */
+    /* For each followed row and each rank (process), the number of bytes that the rank sends about the row,
+     * [rows][ranks]. */
     uint64_t *needs;
-    char *own; /* the bytes that this rank (process) sends about all rows of the block, rows ascending */
-    /* the bytes that this rank (process) received about its own rows of the block: ranks ascending, rows ascending */
+    char *own; /* the bytes that this rank (process) sends about all rows of a block, rows ascending */
+    /* bytes that this rank (process) received about those rows of a block that belong to it: ranks ascending, rows
+     * ascending */
     char *all;
-    /* The place of each row's bytes in the array `own` of bytes to send, [block]; later the places in the array `all`
-     * of received bytes, [ranks][own rows]. */
+    /* Before bytes are exchanged, the index of each row's bytes in the array `own` of bytes to send, [block];
+     * afterwards, the index of each row's bytes in the array `all` of received bytes, [ranks][own rows]. */
     size_t *starts;
 };
 
@@ -179,8 +192,8 @@ static uint32_t lowest_rank(const struct following *f, const struct follower *w,
 }
 
 /* Finds the keys of one codebook that a row selects before any pair is masked, and how the selected keys change as the
- * budget grows to its limit. Where a key that the row selects is masked, the row selects the next key of its code in
- * the same codebook. */
+ * number of masked pairs grows to its limit. Where a key that the row selects is masked, the row selects the next key
+ * of its code in the same codebook. */
 static void follow_codebook(const struct following *f, struct follower *w, size_t c, const uint16_t *deep)
 {
     size_t first = c * f->model->codebooks->shape.keys, filled = 0, k = f->model->top_k;
@@ -207,8 +220,8 @@ static void follow_codebook(const struct following *f, struct follower *w, size_
         }
 }
 
-/* Finds the keys that a row selects, and how these keys change as the budget grows, in the codebooks from `first` to
- * below `end`. */
+/* Finds the keys that a row selects in the codebooks from `first` to below `end`, and how the selected keys change as
+ * more pairs are masked. */
 static void follow_codes(const struct following *f, struct follower *w, size_t row, size_t first, size_t end)
 {
     const uint16_t *deep = f->held.codes + row * f->held.codebooks * f->held.k;
@@ -238,9 +251,9 @@ static void begin_sums(const struct following *f, struct follower *w)
     }
 }
 
-/* Finds the budgets at which the answer to one row turns right or wrong. Worker threads never allocate memory. If the
- * answer to a row turns right or wrong too often for the worker's memory, the row is dropped and followed again in the
- * next pass, like all rows after it. */
+/* Finds the budgets (numbers of masked pairs) at which the answer to one row turns right or wrong. Worker threads never
+ * allocate memory; the calling thread does it for them. If the answer to a row turns right or wrong too often for the
+ * worker's memory, this row and all rows after it are followed again in the next pass. */
 static void follow_row(void *context, size_t task, unsigned worker)
 {
     const struct following *f = context;
@@ -277,7 +290,7 @@ static void follow_row(void *context, size_t task, unsigned worker)
     f->followed[row] = 1;
 }
 
-/* Computes how many bytes each rank (process) sends about a row of the block of rows. */
+/* Computes how many bytes each rank (process) sends to the others about each row of a block of rows. */
 static void find_needs(void *context, size_t task, unsigned worker)
 {
     const struct following *f = context;
@@ -296,7 +309,7 @@ static void find_needs(void *context, size_t task, unsigned worker)
             needs[owner_of(f, group_of(f, w->changes[i].index / 2))] += size;
 }
 
-/* Packs the bytes that this rank (process) sends about one row of the block of rows. */
+/* Packs the bytes that this rank (process) sends about one row of a block of rows. */
 static void pack_row(void *context, size_t task, unsigned worker)
 {
     const struct following *f = context;
@@ -321,8 +334,8 @@ static void pack_row(void *context, size_t task, unsigned worker)
     }
 }
 
-/* Follows the answer to a row of the block that belongs to this rank (process), with the bytes that all ranks have
- * sent. */
+/* Follows the model's answer to one row that belongs to this rank (process) over all budgets (numbers of masked pairs),
+ * with the bytes that all ranks have sent. */
 static void follow_own_row(void *context, size_t task, unsigned worker)
 {
     struct following *f = context;
@@ -336,7 +349,7 @@ static void follow_own_row(void *context, size_t task, unsigned worker)
     follow_row(f, f->first + first + task, worker);
 }
 
-/* Sends the bytes about each row of the block to the rank (process) that follows the row. */
+/* Sends the bytes about each row of a block of rows to the rank (process) that follows the row. */
 static dkvb_status exchange_rows(struct following *f, const struct dkvb__run *run)
 {
     const dkvb_ranks *ranks = &f->model->codebooks->ranks;
@@ -392,8 +405,8 @@ static size_t next_block(const struct following *f)
     return rows;
 }
 
-/* Tells all ranks (processes) which rows of the block were followed, and whether the answers to these rows are right at
- * budget 0. */
+/* Tells all ranks (processes) which rows of a block were followed over the budgets (numbers of masked pairs), and
+ * whether the model's answers to these rows are right with no pair masked. */
 static dkvb_status share_found(struct following *f)
 {
     const dkvb_ranks *ranks = &f->model->codebooks->ranks;
@@ -418,9 +431,9 @@ static dkvb_status share_found(struct following *f)
     return rc;
 }
 
-/* Follows the answers to the open rows (rows not followed to the largest budget yet) together with the ranks that share
- * the model. A row is followed again in a next pass if the memory had no room for all budgets at which its answer turns
- * right or wrong. */
+/* Follows the answers to the open rows (rows not followed to the largest budget yet) together with the ranks
+ * (processes) that share the model. If a worker's memory has no room for all budgets at which the answer to a row turns
+ * right or wrong, the row is followed again in a next pass. */
 static dkvb_status follow_over_ranks(struct following *f, const struct dkvb__run *run)
 {
     const dkvb_ranks *ranks = &f->model->codebooks->ranks;
@@ -453,8 +466,8 @@ static dkvb_status follow_over_ranks(struct following *f, const struct dkvb__run
     return rc;
 }
 
-/* Enlarges the memory of every worker whose memory had no room for more budgets at which answers turn right or wrong.
- * The memory of worker threads is allocated by the calling thread, as workers never allocate. */
+/* If a worker's memory had no room for all budgets at which the answers to its rows turn right or wrong, the worker
+ * gets more memory. The memory of worker threads is allocated by the calling thread, as workers never allocate. */
 static dkvb_status grow_turns(struct following *f, unsigned threads)
 {
     const dkvb_allocator *mem = &f->model->mem;
@@ -479,8 +492,8 @@ static dkvb_status grow_turns(struct following *f, unsigned threads)
     return DKVB_OK;
 }
 
-/* Counts of the forgotten rows, or of the kept rows: how many rows, and how many right answers at the present
- * budget. */
+/* Counts of the forgotten rows, or of the kept rows: how many rows, and how many right answers when the present number
+ * of pairs is masked. */
 struct group {
     uint64_t rows, right;
 };
@@ -490,9 +503,10 @@ static double accuracy(const struct group *g)
     return g->rows ? (double)g->right / (double)g->rows : 0.0;
 }
 
-/* Returns the sum of the amounts by which a budget exceeds its two limits, one on the accuracy of forgotten classes and
- * one on the loss of kept classes. The excess of an accuracy over its limit is first computed as a number of rows, as
- * the limit often allows a whole number of rows. */
+/* Returns the sum of the amounts by which a budget (number of masked pairs) exceeds two limits, one on the accuracy
+ * left on forgotten classes and one on the accuracy lost on kept classes. How far an accuracy exceeds its limit is
+ * first computed as a number of rows, so that a limit that stands for a whole number of rows is compared without
+ * rounding errors. */
 static double excess(const struct group *forget, const struct group *retain, uint64_t retain_before,
                      const struct dkvb__budget_limits *o)
 {
@@ -510,8 +524,8 @@ static void take_budget(dkvb_budget *found, uint64_t budget, const struct group 
     found->retain_after = accuracy(&groups[DKVB_KEEP]);
 }
 
-/* Walks by ascending budget through the turns of answers to right or wrong, and stops at the first budget that keeps
- * both limits on accuracies. */
+/* Walks through the budgets (numbers of masked pairs) at which an answer turns right or wrong, in ascending order, and
+ * stops at the first budget at which the accuracies of forgotten and of kept classes keep their limits. */
 static void sweep(const struct following *f, const struct turns *turns, const struct dkvb__budget_limits *o,
                   dkvb_budget *found)
 {
@@ -549,7 +563,8 @@ static void sweep(const struct following *f, const struct turns *turns, const st
     found->met = least == 0.0;
 }
 
-/* Collects the turns of answers to right or wrong of all threads, and of all ranks (processes), in one sorted array. */
+/* Collects from all threads, and from all ranks (processes), the budgets at which answers turn right or wrong, in one
+ * sorted array. */
 static dkvb_status gather_turns(const struct following *f, unsigned threads, struct turns *all)
 {
     const dkvb_ranks *ranks = &f->model->codebooks->ranks;
@@ -663,11 +678,12 @@ static dkvb_status check_search(struct following *f, const dkvb_codeset_rows *he
 }
 
 /*
- * Enlarges the found budget, at which the answer to the last of n held-out rows turns wrong, so that rows that were not
- * held out turn wrong too. If the fraction of rows that turn wrong later than a budget falls exponentially with the
- * budget, the last of n rows turns wrong at about ln(n) times a constant. The last of 1,000 rows turns wrong at about
- * ln(1000) / ln(n) times the budget at which the last of n rows does, so a found budget is enlarged more if fewer rows
- * were held out. The argument `most`, the budget that masks all pairs, is the upper limit of the enlarged budget.
+ * Enlarges the found budget (number of masked pairs), at which the answer to the last of n held-out rows turns wrong,
+ * so that rows that were not held out turn wrong too. If the fraction of rows that turn wrong only beyond a budget
+ * falls exponentially with the budget (number of masked pairs), the last of n rows turns wrong at about ln(n) times a
+ * constant. If n rows were held out, the last of 1,000 rows turns wrong at about ln(1000) / ln(n) times the budget
+ * (number of masked pairs) at which the last of the n rows does, so the fewer rows were held out, the more a found
+ * budget is enlarged. A budget is enlarged at most to the argument `most`, the budget that masks all pairs.
  */
 static uint64_t with_room(const dkvb_budget *found, uint64_t most)
 {
@@ -678,7 +694,7 @@ static uint64_t with_room(const dkvb_budget *found, uint64_t most)
     return roomy < (double)most ? (uint64_t)roomy : most;
 }
 
-/* Lists the rows whose answers were not yet followed to the largest budget. */
+/* Lists the rows whose answers were not yet followed up to the largest budget (number of masked pairs). */
 static size_t find_open(struct following *f)
 {
     f->open_count = 0;
@@ -693,8 +709,8 @@ static bool is_followed(const struct following *f, uint8_t mark)
     return mark == DKVB_FORGET || (mark == DKVB_KEEP && f->kept);
 }
 
-/* Follows the answers to rows up to the budget f->limit, and searches the first budget that keeps both limits on
- * accuracies. */
+/* Follows the answers to rows up to f->limit masked pairs, and searches the first number of masked pairs at which the
+ * accuracies of forgotten and of kept classes keep their limits. */
 static dkvb_status search_to_limit(struct following *f, const struct dkvb__run *run,
                                    const struct dkvb__budget_limits *o, size_t round, dkvb_budget *found)
 {
@@ -722,7 +738,8 @@ static dkvb_status search_to_limit(struct following *f, const struct dkvb__run *
     return rc;
 }
 
-/* Returns the largest rank of all pairs, which is the smallest budget that masks every pair that can be masked. */
+/* Returns the largest rank of all key-value pairs, which is the smallest number of pairs to mask that masks every pair
+ * that can be masked. */
 static uint64_t largest_rank(const struct following *f)
 {
     size_t pairs = dkvb__pair_count(f->model);
@@ -734,7 +751,8 @@ static uint64_t largest_rank(const struct following *f)
     return most;
 }
 
-/* Measures what the found budget costs the kept classes, whose rows' answers were not followed over the budgets. */
+/* Measures how much accuracy the found budget (number of masked pairs) costs the kept classes, whose rows were not
+ * followed from budget to budget. */
 static dkvb_status ask_kept(const struct following *f, const struct dkvb__budget_limits *o, dkvb_budget *found,
                             const dkvb_run_options *opts)
 {
@@ -780,9 +798,10 @@ dkvb_status dkvb__budget_find(const dkvb_model *model, const uint32_t *rank, con
     if (!rc)
         rc = dkvb__find_learned(model, f.learned, &run);
     most = largest_rank(&f);
-    /* A budget that reaches its target is usually a small part of all pairs, and following a row costs one sweep over
-     * the classes for each change of its selected keys. The answers to rows are followed to a small budget first, and
-     * further only if no budget up to the small one suffices. */
+    /* A budget (number of masked pairs) that reaches its target accuracy is usually a small fraction of all pairs, and
+     * following a row over budgets costs one pass over the classes whenever a selected key of the row changes. The
+     * answers to rows are first followed up to a small budget (number of masked pairs), and further only if no budget
+     * up to the small one reaches the target accuracy. */
     for (size_t round = 0; !rc && round < ROUNDS;) {
         bool reached;
 
@@ -794,8 +813,8 @@ dkvb_status dkvb__budget_find(const dkvb_model *model, const uint32_t *rank, con
         if (found.met)
             break;
         if (!f.kept && (reached || round == ROUNDS - 1))
-            /* From here on the answers to rows of kept classes are followed over the budgets too, as their losses
-             * decide the budget. */
+            /* From this line on, the model's answers to rows of kept classes are followed too as more pairs are masked,
+             * since losses of kept classes decide how many pairs may be masked. */
             f.kept = true;
         else
             round++;

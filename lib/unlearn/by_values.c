@@ -1,11 +1,12 @@
 /*
- * The forgetting method `values` masks pairs for a class without any data. The logits of a row are the sums of the
- * values that the row selects. A key-value pair supports the class to be forgotten if its value v for the class is
- * positive, and supports this class more than others if v is a large part of the whole value vector. Pairs whose value
- * v for the class is positive are masked in descending order of v^2 / |v|, where |v| is the norm of the pair's value
- * vector. Other scores of a pair were tried (the value's lead over the next class, the value alone, its softmax, its
- * cosine), but v^2 / |v| needs the fewest masked pairs (docs/unlearning.md). The norm |v| of a pair's value vector
- * leaves out classes that were forgotten before, as pairs that support these classes may be masked too.
+ * The forgetting method `values` chooses the pairs to mask for a class without any data, from the model's values alone.
+ * The logits of a row are the sums of the values that the row selects. A key-value pair supports the class to be
+ * forgotten if its value v for the class is positive, and supports this class more than others if v is a large part of
+ * the whole value vector. Key-value pairs with a positive value v for the class to be forgotten are masked in
+ * descending order of v^2 / |v|, where |v| is the norm of the pair's value vector. Other scores of a pair were tried
+ * (the value's lead over the next class, the value alone, its softmax, its cosine), but v^2 / |v| needs the fewest
+ * masked pairs (docs/unlearning.md). The norm |v| of a pair's value vector leaves out classes that were forgotten
+ * before, as pairs that support these classes may be masked too.
  */
 #include "base/alloc.h"
 #include "base/status.h"
@@ -13,8 +14,8 @@
 #include "bottleneck/value_types.h"
 #include "unlearn/choose.h"
 
-/* Returns the score of a key-value pair, v^4 / |v|^2, which sorts like v^2 / |v| but needs no root, where v is the
- * pair's value for a class and |v| the norm of its values: the largest score over the classes to be forgotten. */
+/* Returns the score of a key-value pair, the largest over the classes to be forgotten of v^4 / |v|^2, with v the pair's
+ * value for a class and |v| the norm of its values; v^4 / |v|^2 sorts like v^2 / |v| but needs no root. */
 static double preference(const float *value, const uint8_t *marks, size_t classes)
 {
     double squares = 0.0, best = 0.0;
@@ -31,7 +32,7 @@ static double preference(const float *value, const uint8_t *marks, size_t classe
 
 struct scoring {
     const struct dkvb__choice *choice;
-    uint64_t *scores; /* scores of the key-value pairs, [codebooks][keys] */
+    uint64_t *scores; /* scores by which key-value pairs are chosen to be masked, [codebooks][keys] */
     float *value;     /* scratch space for the values of one key-value pair, [threads][classes] */
 };
 

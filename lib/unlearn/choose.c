@@ -94,8 +94,9 @@ static dkvb_status score_pairs(const struct dkvb__choice *choice, uint64_t **sco
     return rc;
 }
 
-/* Returns, for the forgetting method `examples`, the least score of the pairs that are masked at a budget, which is a
- * number of rows. The row that the method `examples` draws first gives the pairs that it selects the highest score. */
+/* Returns the least score of the pairs that the forgetting method `examples` masks at a given budget; the budget of
+ * this method is a number of rows. The forgetting method `examples` draws rows one after the other; the pairs that the
+ * first row selects get the highest score. */
 static uint64_t least_of_examples(const uint64_t *scores, size_t pairs, uint64_t budget)
 {
     uint64_t most = 0;
@@ -129,8 +130,8 @@ dkvb_status dkvb_unlearn_choose(dkvb_mask *mask, const dkvb_model *model, const 
     return DKVB_OK;
 }
 
-/* Computes the rank of each key-value pair, which is its place among all scores: largest score first, equal scores by
- * pair number. */
+/* Computes the rank of each key-value pair, which is its place when all pairs are sorted by score: largest score first,
+ * equal scores by pair number. */
 static dkvb_status rank_by_place(const dkvb_model *model, const uint64_t *scores, uint32_t *rank)
 {
     size_t pairs = dkvb__pair_count(model), count = 0;

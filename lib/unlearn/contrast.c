@@ -1,8 +1,8 @@
 /*
  * The forgetting method `contrast` prefers key-value pairs that rows to be forgotten select more often than rows to be
  * kept. If f rows to be forgotten and r rows to be kept select a key-value pair, the pair's score is f^2 / (f + r): the
- * number f, times its fraction among all rows that select the pair. The score f^2 / (f + r) spares pairs that mostly
- * serve other rows, unlike counts of activations.
+ * number f, times its fraction among all rows that select the pair. Unlike a plain count of selections by rows to be
+ * forgotten, the method `contrast` spares key-value pairs that are mostly selected by other rows.
  */
 #include "base/alloc.h"
 #include "base/status.h"
@@ -17,7 +17,8 @@ static dkvb_status score(const struct dkvb__choice *choice, uint64_t *scores)
 
     if (!kept)
         rc = dkvb__fail(DKVB_ENOMEM, "out of memory for the counts of %zu pairs", pairs);
-    /* A failure on one rank (process) fails counting on all ranks, as the ranks share the model's selection counts. */
+    /* If counting selections fails on one rank (process), it fails on all ranks, as the ranks share the model's
+     * selection counts. */
     rc = dkvb__model_agree(choice->model, rc);
     if (!rc)
         rc = dkvb__choice_count(choice, DKVB_FORGET, scores);

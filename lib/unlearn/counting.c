@@ -23,7 +23,7 @@ struct counting {
     uint64_t *counts;
 };
 
-/* Counts, in some codebooks, how often rows select each key-value pair. A parallel task that counts selections has
+/* Counts, in some codebooks, how often rows select each key-value pair. Each parallel task counts the selections in
  * codebooks of its own, so that no two tasks write the same count. */
 static void count_codebooks(void *context, size_t task, unsigned worker)
 {
@@ -58,11 +58,13 @@ struct class_counting {
     const uint16_t *codes;
     const int32_t *labels;
     size_t n;
-    uint32_t *counts; /* selection counts of the classes in this rank's own codebooks, [classes][own codebooks][keys] */
+    /* counts of how often rows of each class select each pair of those codebooks that this rank (process) holds,
+     * [classes][own codebooks][keys] */
+    uint32_t *counts;
 };
 
-/* Counts, in some codebooks, how often the rows of each class select each key-value pair. A parallel task that counts
- * selections has codebooks of its own, so that no two tasks write the same count. */
+/* Counts, in some codebooks, how often the rows of each class select each key-value pair. Each parallel task counts the
+ * selections in codebooks of its own, so that no two tasks write the same count. */
 static void count_class_codebooks(void *context, size_t task, unsigned worker)
 {
     const struct class_counting *s = context;

@@ -9,9 +9,9 @@
 void dkvb__count_marked(const dkvb_model *model, const uint16_t *codes, size_t n, const uint8_t *marks, uint8_t mark,
                         uint64_t *counts, const struct dkvb__run *run);
 
-/* Adds to `counts`, [classes][own codebooks][keys], how often the rows of each label select each pair of this rank's
- * own codebooks; rows with a label below 0 are left out. The caller of dkvb__count_classes() has checked the codes and
- * the labels of the rows. */
+/* Adds to `counts`, [classes][own codebooks][keys], how often the rows of each label select each pair of those
+ * codebooks that this rank (process) holds; rows with a label below 0 are left out. The caller of dkvb__count_classes()
+ * has checked the codes and the labels of the rows. */
 void dkvb__count_classes(const dkvb_model *model, const uint16_t *codes, const int32_t *labels, size_t n,
                          uint32_t *counts, const struct dkvb__run *run);
 

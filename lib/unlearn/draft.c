@@ -48,8 +48,8 @@ dkvb_status dkvb__draft_new(struct dkvb_model *draft, const dkvb_model *model)
     to->capacity = from->count;
     while (!rc && to->count < from->count) {
         rc = copy_record(&to->records[to->count], &from->records[to->count], &model->mem);
-        /* The journal's number of records already includes the record that is being copied, so that a half-made record
-         * is cleared with the draft. */
+        /* The number of records in the journal of a model's draft already includes the record that is being copied, so
+         * that a half-made record is cleared with the draft. */
         to->count++;
     }
     return rc;
@@ -57,8 +57,8 @@ dkvb_status dkvb__draft_new(struct dkvb_model *draft, const dkvb_model *model)
 
 void dkvb__draft_adopt(struct dkvb_model *draft, dkvb_model *model)
 {
-    /* The bits of the draft's mask are copied into the model's mask, since callers may hold a pointer to the model's
-     * mask. */
+    /* The bits of the mask in a model's draft are copied into the model's mask, since callers may hold a pointer to the
+     * model's mask. */
     memcpy(model->mask->bits, draft->mask->bits, dkvb__word_count(&model->codebooks->shape) * sizeof(uint64_t));
     free_journal(&model->journal, &model->mem);
     model->journal = draft->journal;

@@ -36,10 +36,11 @@ dkvb_status dkvb__held_out_take(dkvb_codeset_rows *out, const dkvb_codeset_rows 
 /* State of selecting keys under a mask: a row selects the first keys of its stored code that are not masked. */
 struct selecting {
     const dkvb_model *model;
-    const dkvb_mask *mask; /* mask that applies in addition to the model's mask in force, or NULL for none */
+    /* mask that hides key-value pairs in addition to the model's mask in force, or NULL for none */
+    const dkvb_mask *mask;
     const dkvb_codeset_rows *held;
     const size_t *rows; /* indices of the rows in `held` that are measured, [n]; NULL if all rows are measured */
-    uint16_t *codes;    /* selected keys of each measured row, [n][codebooks][top_k] */
+    uint16_t *codes;    /* selected keys of each row whose answer is measured, [n][codebooks][top_k] */
     /* number of (row, codebook) pairs whose codes have fewer unmasked keys than the model selects */
     _Atomic uint64_t exhausted;
 };
@@ -84,8 +85,8 @@ struct side {
     const dkvb_mask *mask;
 };
 
-/* Computes the classes that a model predicts under a mask: answers[i] is the class of row rows[i], or of row i if
- * `rows` is NULL. The argument `codes`, [n][codebooks][top_k], is scratch space for the selected keys. */
+/* Computes the classes that a model predicts when pairs are masked: answers[i] is the class of row rows[i], or of row i
+ * if `rows` is NULL. The argument `codes`, [n][codebooks][top_k], is scratch space for the selected keys. */
 static dkvb_status answer(const struct side *side, const dkvb_codeset_rows *held, const size_t *rows, size_t n,
                           uint16_t *codes, int32_t *answers, uint64_t *exhausted, const dkvb_run_options *opts)
 {
@@ -103,8 +104,8 @@ static dkvb_status answer(const struct side *side, const dkvb_codeset_rows *held
 }
 
 /* Computes the loss of accuracy of a class, (lost - gained) / rows, from its counts of rows, and the interval of the
- * loss. For the interval of the loss, half a row is added to each of the four cells of the table of paired answers
- * (right or wrong, before and after). */
+ * loss. For the interval of a class's loss of accuracy, half a row is added to each of the four cells of the table of
+ * paired answers (right or wrong, before and after). */
 void dkvb__effect_work_out(dkvb_class_effect *e)
 {
     double n = (double)e->rows + 2.0, lost = (double)e->lost + 0.5, gained = (double)e->gained + 0.5;
@@ -129,7 +130,8 @@ void dkvb__effect_add(dkvb_class_effect *sum, const dkvb_class_effect *part)
 }
 
 /* Counts, for each class, the right answers before and after a forgetting. The argument `labels` has the labels of all
- * held-out rows; `before` and `after` have the predicted classes of the n measured rows. */
+ * held-out rows; `before` and `after` have the classes predicted for the n measured rows before and after a
+ * forgetting. */
 static void tally(dkvb_class_effect *effects, uint32_t classes, const int32_t *labels, const size_t *rows, size_t n,
                   const int32_t *before, const int32_t *after)
 {
@@ -177,8 +179,8 @@ static dkvb_status compare(const struct side *before, const struct side *after, 
     rc = dkvb__model_agree(model, rc);
     if (!rc)
         rc = answer(before, &held, rows, n, codes, answers, &out, opts);
-    /* If the two sides of a comparison have the same model and mask, the answers of the second side are copies of the
-     * first's. */
+    /* If the two models that are compared are one and the same model with the same mask, the answers of the second are
+     * copies of the first's. */
     if (!rc && before->model == after->model && before->mask == after->mask)
         memcpy(answers + n, answers, n * sizeof *answers);
     else if (!rc)
@@ -235,12 +237,14 @@ dkvb_status dkvb__effect_compare(const dkvb_model *before, const dkvb_model *aft
     return compare(&(struct side){before, NULL}, &(struct side){after, NULL}, held, effects, NULL, opts);
 }
 
-/* Number of additions of values for decoding a sample of rows, which take about half a second on two cores. */
+/* Number of additions of values that decoding a sample of rows may take, about half a second on two cores. */
 static const uint64_t additions = (uint64_t)1 << 30;
 
 enum {
-    LEAST_SAMPLE = 1024, /* least number of held-out rows in a sample on which effects are measured */
-    /* number of the random stream that draws rows by id, different from the streams of training and of holding out */
+    /* least number of held-out rows in a sample on which a mask's effects on accuracies are measured */
+    LEAST_SAMPLE = 1024,
+    /* number of the random stream by which held-out rows are drawn for measuring, different from the streams for
+     * training and for holding out */
     SAMPLE_STREAM = 0x5A17
 };
 

@@ -1,14 +1,15 @@
 /*
- * Measures the effects of nested masks on held-out rows: the masks of ascending budgets. The pairs masked at a larger
- * budget include those masked at a smaller one, so the selected keys of a row change only where one of them is masked.
- * The selected values of a row are summed again only in groups of codebooks where a selected key changed. The sums of
- * values keep the order of decoding (bottleneck/sums.h), so a row's answers are the same as if the row were decoded
- * under each mask alone.
+ * Measures the effects of nested masks on the accuracy of held-out rows; each mask contains the masks of smaller
+ * budgets (numbers of masked pairs). The pairs masked at a larger budget include those masked at a smaller one, so the
+ * selected keys of a row change only where one of them is masked. The selected values of a row are summed again only in
+ * groups of codebooks where a selected key changed. A row's values are summed in the order in which decoding sums them
+ * (bottleneck/sums.h), so the row's answers are the same as if it were decoded under each mask alone.
  *
- * Ranks (processes) that share the model follow the rows of a block over the budgets twice. In the first pass over the
- * rows, each rank sums the values of its own groups of codebooks, whenever the selected keys change. Each rank sends
- * its sums of a row to the rank to which the row belongs. The rank (process) to which a row belongs then follows the
- * row over the budgets once more, with the sums that all ranks sent instead of adding values.
+ * Ranks (processes) that share the model follow each block of rows twice through all budgets (numbers of masked pairs).
+ * In the first pass over the rows, each rank (process) sums the values of its own groups of codebooks, whenever the
+ * selected keys change. Each rank (process) sends the sums of values that it computed for a row to the rank to which
+ * the row belongs. In the second pass over the budgets, the rank (process) to which a row belongs follows the row
+ * alone, and takes the sums of values that all ranks sent in the first pass.
  */
 #include <string.h>
 
@@ -20,43 +21,46 @@
 #include "unlearn/effect.h"
 
 enum {
-    CHUNK = 16, /* number of rows that one parallel task follows over the budgets */
+    CHUNK = 16, /* number of rows whose answers one parallel task follows while ever more pairs are masked */
     BLOCK_BYTES =
-        /* largest number of bytes of a rank's sums of codebook groups in a block of rows, unless a single row needs
-         * more */
+        /* largest number of bytes of the sums that one rank (process) has of a block of rows, for its groups of
+         * codebooks, unless a single row needs more */
     32 << 20
 };
 
-/* Counts of the answers to the rows of one class at one budget: how many turned from right to wrong, and from wrong to
- * right. */
+/* Counts of the model's answers to the rows of one class, for one number of masked pairs compared with no masked pairs:
+ * how many turned from right to wrong, and from wrong to right. */
 struct counts {
     uint64_t lost, gained;
 };
 
-/* Memory of one worker: the row whose answers it follows over the budgets, and the counts of the rows that it has
- * followed. */
+/* Memory of one worker: the row whose answers the worker follows over the budgets, and the counts of the rows that it
+ * has followed. */
 struct walker {
-    uint16_t *code; /* keys that the followed row selects under the mask of the present budget, [codebooks][top_k] */
+    /* keys that the followed row selects when the present number of pairs is masked, [codebooks][top_k] */
+    uint16_t *code;
     /* number of keys that the followed row selects in each codebook, [codebooks]; fewer than top_k if the row's code
      * has no more */
     uint16_t *filled;
-    /* for each codebook, the place of the first key in the row's code that was not yet examined, [codebooks] */
+    /* for each codebook, the index of the first key in the row's code that was not yet examined, [codebooks] */
     uint32_t *next;
-    /* for each codebook, the lowest rank of the keys that the row selects, [codebooks]: the smallest budget that masks
-     * one of them */
+    /* for each codebook, the lowest rank (place in the order of masking) of the keys that the row selects, [codebooks]:
+     * the smallest budget that masks one of them */
     uint32_t *low;
-    uint32_t *group_low; /* for each group of codebooks, the lowest rank of the keys that the row selects, [groups] */
-    float *groups;       /* sums of the row's selected values in each group of codebooks, [groups][classes] */
-    double *sums;        /* sums of the values that the row selects, over all groups of codebooks, [classes] */
-    float *logits;       /* logits of the row whose answers are followed over the budgets, [classes] */
-    uint64_t short_of;   /* number of codebooks in which the row finds fewer than top_k unmasked keys */
+    /* for each group of codebooks, the lowest rank (place in the order of masking) of the keys that the row selects,
+     * [groups] */
+    uint32_t *group_low;
+    float *groups;     /* sums of the row's selected values in each group of codebooks, [groups][classes] */
+    double *sums;      /* sums of the values that the row selects, over all groups of codebooks, [classes] */
+    float *logits;     /* logits of the row whose answers are followed while ever more pairs are masked, [classes] */
+    uint64_t short_of; /* number of codebooks in which the row finds fewer than top_k unmasked keys */
     struct counts *counts;
     uint64_t *right; /* for each class, the number of right answers at budget 0, before any pair is masked, [classes] */
     uint64_t *exhausted;
-    /* The place to which the next sum of values is written, while this rank (process) sums its own groups of codebooks
-     * for a block of rows. */
+    /* Pointer to the place where this rank (process) writes the next sum of values, while it sums its own groups of
+     * codebooks for a block of rows. */
     float *to;
-    /* For each rank (process), the place of the next sum of values to read among those that it sent, [ranks]. */
+    /* For each rank (process), the index of the next sum of values to read from those that the rank sent, [ranks]. */
     size_t *from;
 };
 
@@ -66,36 +70,40 @@ struct walk {
     dkvb_codeset_rows held;
     const uint64_t *budgets;
     size_t count;
-    struct walker *walkers; /* a walker (the memory of one worker) for each thread, [threads] */
+    /* for each thread, the memory (called walker) with which it follows rows over budgets, [threads] */
+    struct walker *walkers;
 
-    /* The following members describe the block of rows for which ranks (processes) exchange sums of values; `block` is
-     * 0 if this rank has the values of all groups: */
-    /* marks of the key-value pairs with learned values, on whatever rank (process), [codebooks][keys]; or NULL */
+    /* The following members describe a block of rows for which ranks (processes) exchange sums of values; `block` is 0
+     * if this rank has the values of all groups of codebooks: */
+    /* marks of the key-value pairs whose values have learned something, whichever rank (process) has them,
+     * [codebooks][keys]; or NULL */
     const uint8_t *learned;
     /* True in the first of two passes over the rows, in which this rank (process) sums its own groups of codebooks;
      * false in the second, in which right and wrong answers are counted. */
     bool sums_own;
-    /* the index of the first row of the block of rows that are followed together, and the number of rows in the
-     * block */
+    /* index of the first row of a block of rows that are followed together, and number of rows in the block */
     size_t first, block;
-    size_t slot; /* largest number of sums that this rank sends for a row, over all its groups of codebooks */
-    /* For each row of the block, the sums of the values in this rank's groups of codebooks, [block][slot][classes],
-     * packed before they are sent. */
+    /* largest number of sums of values that this rank (process) sends for a row, over all its groups of codebooks */
+    size_t slot;
+    /* For each row of a block, the sums of values that this rank (process) computed for its own groups of codebooks,
+     * [block][sums][classes], stored without gaps before they are sent. */
     float *own;
-    /* For each row of the block, the number of sums of groups of codebooks that this rank (process) made, [block]. */
+    /* For each row of a block, the number of sums of values, one per group of codebooks, that this rank (process)
+     * computed, [block]. */
     uint32_t *made;
-    /* For each row that belongs to this rank (process), the number of sums of groups of codebooks that each rank sent,
-     * [ranks][rows of this rank]. */
+    /* For each rank (process) and each row that belongs to this rank, how many sums of values, one per group of
+     * codebooks, the rank sent about the row, [ranks][rows of this rank]. */
     uint32_t *came;
-    /* The sums of groups of codebooks that this rank received from all ranks (processes): ranks ascending, for each
-     * rank rows ascending, for each row in the order of changes of its selected keys. */
+    /* The sums of values that this rank (process) received from all ranks: ranks ascending, for each rank rows
+     * ascending, for each row in the order in which its selected keys change. */
     float *all;
-    /* The place in the array `all` of received sums of the first sum of each row, [ranks][rows of this rank]. */
+    /* For each rank (process) and each row, the index of the row's first sum of values in the array `all` of received
+     * sums, [ranks][rows of this rank]. */
     size_t *starts;
 };
 
-/* Keeps those selected keys of a codebook that are not masked at `budget`, and fills the free places with the next
- * unmasked keys of the row's code. The selected keys of a row stay in the order of the row's code, nearest key
+/* Keeps those selected keys of a codebook that `budget` masked pairs leave unmasked, and fills the free places with the
+ * next unmasked keys of the row's code. The selected keys of a row stay in the order of the row's code, nearest key
  * first. */
 static void refresh_codebook(const struct walk *s, struct walker *w, size_t c, const uint16_t *deep, uint64_t budget)
 {
@@ -121,8 +129,8 @@ static void refresh_codebook(const struct walk *s, struct walker *w, size_t c, c
     w->low[c] = low;
 }
 
-/* Computes the sum of the values that a row selects in a group of codebooks, or takes the sum that another rank has
- * sent. */
+/* Computes the sum of the values that a row selects in a group of codebooks, or takes the sum that another rank
+ * (process) has sent. */
 static void put_sum(const struct walk *s, struct walker *w, size_t group)
 {
     const dkvb_ranks *ranks = &s->model->codebooks->ranks;
@@ -141,8 +149,8 @@ static void put_sum(const struct walk *s, struct walker *w, size_t group)
     }
 }
 
-/* Selects the row's keys again in all codebooks of a group where a selected key is masked at `budget`, and sums the
- * values of the group again. */
+/* In every group of codebooks where one of the row's selected keys is masked at `budget` (number of masked pairs),
+ * selects the row's keys again and sums their values again. */
 static void refresh_group(const struct walk *s, struct walker *w, size_t group, const uint16_t *deep, uint64_t budget)
 {
     size_t codebooks = s->model->codebooks->shape.codebooks, first = group * DKVB__GROUP;
@@ -175,7 +183,8 @@ static bool is_right(const struct walk *s, struct walker *w, int32_t label)
     return true;
 }
 
-/* Returns budget number `b` of the run, limited so that it can be compared with the ranks of pairs. */
+/* Returns budget number `b` of the budgets to measure, limited so that it can be compared with the ranks of key-value
+ * pairs in the order of masking. */
 static uint64_t budget_of(const struct walk *s, size_t b)
 {
     return s->budgets[b] < DKVB__RANK_NEVER ? s->budgets[b] : DKVB__RANK_NEVER - 1;
@@ -188,8 +197,8 @@ static void begin_row(const struct walk *s, struct walker *w, size_t row, size_t
     size_t codebooks = s->held.codebooks;
     const uint16_t *deep = s->held.codes + row * codebooks * s->held.k;
 
-    /* When a row is begun, no keys are selected for it, and every codebook is due for selecting at budget 0, since
-     * every pair has a rank of at least 1. */
+    /* Prepares following a row: no keys are selected yet, and every codebook selects its keys at budget 0 (no pair
+     * masked), as every pair has a rank of at least 1. */
     memset(w->next, 0, codebooks * sizeof *w->next);
     memset(w->low, 0, codebooks * sizeof *w->low);
     memset(w->filled, 0, codebooks * sizeof *w->filled);
@@ -197,9 +206,9 @@ static void begin_row(const struct walk *s, struct walker *w, size_t row, size_t
         refresh_group(s, w, g, deep, 0);
 }
 
-/* Selects the row's keys again, and sums their values again, in each group of codebooks from `first` to below `end`
- * where a selected key is masked at `budget`. False is returned if no key that the row selects is masked at the budget
- * in any of the groups of codebooks. */
+/* In each group of codebooks from `first` to below `end` where one of the row's selected keys is masked at `budget`
+ * (number of masked pairs), selects the row's keys again and sums their values again. False is returned if, in every
+ * group of codebooks, the keys that the row selects stay unmasked at the budget (number of masked pairs). */
 static bool change_row(const struct walk *s, struct walker *w, size_t row, uint64_t budget, size_t first, size_t end)
 {
     const uint16_t *deep = s->held.codes + row * s->held.codebooks * s->held.k;
@@ -213,8 +222,8 @@ static bool change_row(const struct walk *s, struct walker *w, size_t row, uint6
     return changed;
 }
 
-/* Follows the selected keys of a row over all budgets, and sums the values in this rank's groups of codebooks each time
- * a selected key changes. */
+/* Follows the selected keys of a row over all budgets (numbers of masked pairs), and sums the values in the groups of
+ * codebooks of this rank (process) each time a selected key changes. */
 static void sum_row(void *context, size_t task, unsigned worker)
 {
     const struct walk *s = context;
@@ -265,8 +274,8 @@ static void walk_chunk(void *context, size_t task, unsigned worker)
             walk_row(s, &s->walkers[worker], row);
 }
 
-/* Counts the right answers to a row that belongs to this rank (process) over all budgets, from the sums that all ranks
- * have sent. */
+/* Counts at which budgets (numbers of masked pairs) the answer to a row that belongs to this rank (process) is right,
+ * from the sums of values that all ranks have sent. */
 static void judge_row(void *context, size_t task, unsigned worker)
 {
     const struct walk *s = context;
@@ -282,7 +291,7 @@ static void judge_row(void *context, size_t task, unsigned worker)
     walk_row(s, w, row);
 }
 
-/* Sends the sums of each row of the block to the rank (process) to which the row belongs. */
+/* Sends the sums of values of each row of a block to the rank (process) to which the row belongs. */
 static dkvb_status exchange_sums(struct walk *s)
 {
     const dkvb_ranks *ranks = &s->model->codebooks->ranks;
@@ -317,8 +326,8 @@ static dkvb_status exchange_sums(struct walk *s)
     return rc ? rc : dkvb__ranks_exchange(ranks, s->own, to, s->all, from);
 }
 
-/* Adds up the counts of answers of all ranks (processes), each of which counted its own rows. The counts of answers of
- * all workers are added up in the counts of the first worker. */
+/* Adds up the counts of right, lost and gained answers of all ranks (processes), each of which counted its own rows.
+ * The counts of right, lost and gained answers of all workers are added to those of the first worker. */
 static dkvb_status sum_counts(const struct walk *s, unsigned threads)
 {
     const dkvb_ranks *ranks = &s->model->codebooks->ranks;
@@ -344,7 +353,8 @@ static dkvb_status sum_counts(const struct walk *s, unsigned threads)
     return rc ? rc : dkvb__ranks_sum(ranks, s->walkers[0].exhausted, s->count);
 }
 
-/* Follows all held-out rows over all budgets, block by block, with the ranks (processes) that share the model. */
+/* Follows the model's answers to all held-out rows over all budgets (numbers of masked pairs), one block of rows after
+ * the other, together with the ranks (processes) that share the model. */
 static dkvb_status walk_over_ranks(struct walk *s, const struct dkvb__run *run)
 {
     const dkvb_allocator *mem = &s->model->mem;

@@ -1,6 +1,7 @@
-/* The method `every` masks all key-value pairs that any row of the forget set selects, which is the most that a request
- * could do. The guard of `dkvb forget` measures the method `every`, as no method could mask more. If rows select
- * several keys of a codebook, the method `every` masks most of the model (docs/unlearning.md). */
+/* The forgetting method `every` masks all key-value pairs that any row of the forget set selects, which is the most
+ * that a request could do. To guard other classes against harm, `dkvb forget` measures the forgetting method `every`,
+ * as no method could mask more pairs. If rows select several keys of a codebook, the method `every` masks most of the
+ * model (docs/unlearning.md). */
 #include "unlearn/choose.h"
 
 static dkvb_status score(const struct dkvb__choice *choice, uint64_t *scores)

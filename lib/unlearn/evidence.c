@@ -13,9 +13,9 @@
 #include "base/sort.h"
 #include "base/status.h"
 
-/* Computes hash = SHA-256(salt, domain, count, ids), where the domain is a text; the ids ascend and take `size` bytes.
- * The hashed domain is a text that differs for rows and for pairs, so that a hash of rows never passes for a hash of
- * pairs. */
+/* Computes a hash of the journal, SHA-256(salt, domain, count, ids), where the domain is a text that tells what is
+ * hashed; the ids ascend and take `size` bytes. The hashed text that is called domain differs for rows and for pairs,
+ * so that a hash of rows never passes for a hash of pairs. */
 static void commit(uint8_t hash[32], const uint8_t salt[32], const char *domain, uint64_t count, const void *ids,
                    size_t size)
 {
@@ -98,7 +98,7 @@ static dkvb_status check_options(const dkvb_forget_options *o)
 }
 
 /* Sets the salt of a journal record that will commit to rows or pairs: the given salt, or a random one. If ranks
- * (processes) share the model, all ranks use the random salt of rank 0. */
+ * (processes) share the model, all ranks use the random salt that rank 0 has drawn. */
 static dkvb_status take_salt(struct dkvb__record *record, const uint8_t *given, const dkvb_ranks *ranks)
 {
     dkvb_status rc;

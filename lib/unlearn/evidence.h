@@ -14,7 +14,7 @@ static inline bool dkvb__strength_known(uint32_t strength)
 }
 
 /* Sets the strength, the salt and the commitment (hash) to rows of a journal record as the options ask, after checking
- * the options. After a failure the caller must clear the journal record with dkvb__record_clear(). */
+ * the options. If dkvb__evidence_take() fails, the caller must free the journal record with dkvb__record_clear(). */
 dkvb_status dkvb__evidence_take(struct dkvb__record *record, const dkvb_forget_options *o, const dkvb_ranks *ranks,
                                 const dkvb_allocator *mem);
 
@@ -24,7 +24,7 @@ void dkvb__evidence_commit_pairs(struct dkvb__record *record);
 /* Computes the chain hash of the journal entry at `index` from the entry and from the hash of the entry before. */
 void dkvb__evidence_chain(dkvb_model *model, size_t index);
 
-/* Erases every salt that the journal of a model keeps. */
+/* Erases every salt (random bytes of the hashes) that the journal of a model keeps. */
 void dkvb__evidence_drop_salts(dkvb_model *model);
 
 /* Returns DKVB_EFORMAT unless every chain hash of the journal follows from its entry and from the hash before, salts
@@ -32,8 +32,8 @@ void dkvb__evidence_drop_salts(dkvb_model *model);
 dkvb_status dkvb__evidence_check(const dkvb_model *model);
 
 /* Finds out whether the journal record at `index` commits to exactly the given rows, in any order. A journal record
- * whose salt is not stored never counts as committing to the given rows. Comparing the rows with the record's
- * commitment may fail with DKVB_ENOMEM. */
+ * whose salt is not stored never counts as committing to the given rows. Checking whether a journal record commits to
+ * the given rows may fail with DKVB_ENOMEM. */
 dkvb_status dkvb__record_names_rows(const dkvb_model *model, size_t index, const uint64_t *rows, size_t n, bool *names);
 
 #endif

@@ -31,8 +31,8 @@ static dkvb_status draw_rows(const struct dkvb__choice *choice, size_t **drawn, 
     return DKVB_OK;
 }
 
-/* Scores key-value pairs by the method `examples`: if the row drawn at place i is the first row to select a pair, the
- * pair's score is n - i, so rows that are drawn earlier give higher scores. */
+/* Scores key-value pairs by the method `examples`: if, of n rows, the row drawn at place i is the first one to select a
+ * pair, the pair's score is n - i, so rows that are drawn earlier give higher scores. */
 static dkvb_status score(const struct dkvb__choice *choice, uint64_t *scores)
 {
     const dkvb_model *m = choice->model;

@@ -1,6 +1,6 @@
 /*
  * The journal of a model only grows: undoing and relearning add entries of their own. The mask in force is the union of
- * the masks of all forgettings that were neither undone nor purged, so requests may be undone in any order. A
+ * the masks of all forgettings that were neither undone nor purged, so forget requests may be undone in any order. A
  * forgetting that a relearning ended keeps its pairs masked.
  */
 #include "unlearn/journal.h"
@@ -72,7 +72,8 @@ uint64_t dkvb__journal_append(dkvb_model *model, struct dkvb__record *record)
         if (j->records[j->settled].state == DKVB_JOURNAL_ACTIVE)
             j->records[j->settled].state = DKVB_JOURNAL_PURGED;
     dkvb__evidence_chain(model, j->count - 1);
-    /* The salt is erased from the caller's copy of the journal record, which has been appended. */
+    /* The salt of the journal's hashes is erased from the caller's copy of the journal record once the record is
+     * appended. */
     dkvb__erase(record, sizeof *record);
     return j->count;
 }
@@ -83,7 +84,8 @@ void dkvb__record_add_to(const struct dkvb__record *record, dkvb_mask *mask)
         dkvb__mask_set(mask, record->list[i] / mask->keys, record->list[i] % mask->keys);
 }
 
-/* Lists the key-value pairs of a mask, ascending. NULL is returned if memory for the list of pairs runs out. */
+/* Lists the key-value pairs that a mask hides, in ascending order of their numbers. NULL is returned if memory for the
+ * list of a mask's pairs runs out. */
 static uint32_t *list_pairs(const dkvb_mask *mask, uint64_t count, const dkvb_allocator *mem)
 {
     uint32_t *list = dkvb__alloc(mem, (size_t)count, sizeof *list), *at = list;
@@ -170,8 +172,8 @@ dkvb_status dkvb_model_forget(dkvb_model *model, const dkvb_mask *mask, const dk
         dkvb__record_clear(&record, &model->mem);
         return rc;
     }
-    /* From this line on, adding the journal entry cannot fail. The journal record gets all its numbers before its chain
-     * hash is computed, as the hash covers the numbers. */
+    /* From this line on, adding an entry to the journal cannot fail. A journal record gets all its numbers before its
+     * chain hash is computed, as the hash covers the numbers. */
     before = dkvb__mask_count(model->mask);
     dkvb__record_add_to(&record, model->mask);
     dkvb__drop_purged(model->mask, model->codebooks);
@@ -182,8 +184,8 @@ dkvb_status dkvb_model_forget(dkvb_model *model, const dkvb_mask *mask, const dk
     return DKVB_OK;
 }
 
-/* Finds the journal record of a masking that an undo may take back, or fails with the reason why there is none. A
- * masking can be taken back only if its journal record still has the list of its masked pairs. */
+/* Finds the journal record of a masking that a call to undo may take back, or fails with the reason why there is none.
+ * A masking can be taken back only if its journal record still has the list of its masked pairs. */
 static dkvb_status find_masking(const dkvb_model *model, uint64_t entry, struct dkvb__record **found)
 {
     const struct dkvb__journal *j = &model->journal;
@@ -231,7 +233,8 @@ dkvb_status dkvb_model_undo(dkvb_model *model, uint64_t entry, uint64_t *undone)
         return rc;
     if ((rc = dkvb__journal_prepare(model, DKVB_JOURNAL_UNDO, NULL, &undo)) != DKVB_OK)
         return rc;
-    /* The pointer to the journal record is set again, as preparing the new entry may have moved all records. */
+    /* The pointer to a journal record is set again after the new entry was prepared, as preparing may move all records
+     * in memory. */
     record = &model->journal.records[entry - 1];
     before = dkvb__mask_count(model->mask);
     unite_lists(model, model->mask, entry);

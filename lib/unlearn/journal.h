@@ -15,8 +15,8 @@ static inline bool dkvb__record_in_force(const struct dkvb__record *r)
     return r->kind == DKVB_JOURNAL_REPLAY && r->state == DKVB_JOURNAL_DONE;
 }
 
-/* True if the key-value pairs of the journal entry at `index` are masked: the entry was neither undone nor purged. The
- * pairs that a forgetting masked stay masked even after relearning ends the forgetting. */
+/* True if the key-value pairs of the journal entry at `index` are masked because the entry's forgetting was neither
+ * undone nor purged. The pairs that a forgetting masked stay masked even after relearning ends the forgetting. */
 static inline bool dkvb__journal_masks(const struct dkvb__journal *j, size_t index)
 {
     const struct dkvb__record *r = &j->records[index];
@@ -28,26 +28,28 @@ static inline bool dkvb__journal_masks(const struct dkvb__journal *j, size_t ind
 /* Makes room in the journal for `more` records, so that adding as many records cannot fail. */
 dkvb_status dkvb__journal_reserve(dkvb_model *model, size_t more);
 
-/* Creates a journal entry in two steps. dkvb__journal_prepare() does everything that may fail: it reads the options
- * (NULL: the method is the name of the kind, and nothing else is set), makes a record of the given kind with the
- * present time, a salt and a commitment to rows, and reserves room for the record. The model whose journal gets an
- * entry must be mutable (not mapped read-only from a file). After dkvb__journal_prepare() the caller fills in the
- * record's numbers, target and list of pairs, and appends the record, or gives up with dkvb__record_clear(). */
+/* A journal entry is created in two steps. The first step of creating a journal entry, dkvb__journal_prepare(), does
+ * everything that may fail: it reads the options (NULL: the method is the name of the kind, and nothing else is set),
+ * makes a record of the given kind with the present time, a salt and a commitment to rows, and reserves room for the
+ * record. The model whose journal gets an entry must be mutable (not mapped read-only from a file). After
+ * dkvb__journal_prepare() the caller fills in the record's numbers, target accuracy and list of pairs, and appends the
+ * record, or gives up with dkvb__record_clear(). */
 dkvb_status dkvb__journal_prepare(dkvb_model *model, uint32_t kind, const dkvb_forget_options *given,
                                   struct dkvb__record *record);
 
-/* Appends a record to the journal, computes its chain hash from the entry before, and updates the state of earlier
- * entries. A record of an undo ends the journal entry with the same list of pairs; a record of a relearning ends an
- * entry in force. The journal becomes the owner of the appended record's memory, and the caller's copy of the record is
- * erased. Before a record is appended, room for it must have been reserved in the journal. dkvb__journal_append()
- * returns the number of the new journal entry. */
+/* Appends a record to the journal, computes the record's chain hash from the entry before, and notes which earlier
+ * entries the record undoes or ends. The record of an undo ends the forgetting of the journal entry with the same list
+ * of pairs; the record of a relearning ends the forgetting of an entry in force. The journal becomes the owner of the
+ * appended record's memory, and the caller's copy of the record is erased. Before a record is appended, room for it
+ * must have been reserved in the journal. The function dkvb__journal_append() returns the number of the new journal
+ * entry. */
 uint64_t dkvb__journal_append(dkvb_model *model, struct dkvb__record *record);
 
 /* Adds to a mask the key-value pairs in the list of a journal record. */
 void dkvb__record_add_to(const struct dkvb__record *record, dkvb_mask *mask);
 
-/* Returns DKVB_EFORMAT unless the mask in force is the union of the lists of the journal records, and the evidence of
- * all records is right. */
+/* Returns DKVB_EFORMAT unless the mask in force is the union of the lists of pairs in the journal records, and the
+ * hashes of all records are right. */
 dkvb_status dkvb__journal_check(const dkvb_model *model);
 
 #endif

@@ -25,7 +25,7 @@ static dkvb_status check_share(const char *what, double share)
     return dkvb__fail(DKVB_EINVAL, "forget request: %s is %g, it must be 0 to 1", what, share);
 }
 
-/* Refuses members of a forget request that are out of range for every model. */
+/* Refuses a forget request with a member whose value would be out of range for every model. */
 static dkvb_status check_members(const dkvb_forget_request *q)
 {
     dkvb_status rc = check_share("target", q->target);
@@ -49,7 +49,7 @@ static dkvb_status check_members(const dkvb_forget_request *q)
     return DKVB_OK;
 }
 
-/* Refuses a forget request that contradicts itself for every model. */
+/* Refuses a forget request whose members contradict each other, whatever the model. */
 static dkvb_status check_request(const dkvb_forget_request *q, const dkvb_codeset *set)
 {
     bool exact = q->strength == DKVB_STRENGTH_EXACT;
@@ -99,7 +99,7 @@ static dkvb_status check_request(const dkvb_forget_request *q, const dkvb_codese
     return DKVB_OK;
 }
 
-/* Computes from the forget request the marks of classes of a plan, plan->marks. */
+/* Sets plan->marks, which marks the classes that the forget request of a plan names. */
 static dkvb_status mark_classes(dkvb_plan *plan)
 {
     const uint8_t *classes = plan->request.classes;
@@ -125,8 +125,9 @@ dkvb_status dkvb__plan_ids_of(const struct dkvb__planning *p, const uint8_t *cla
     return dkvb__replay_ids_of(p->set, classes, ids, count, &p->plan->mem);
 }
 
-/* Checks that the codeset belongs to the model of the plan. If the plan places the keys again, the codeset may have
- * other keys than the model, since the model may have been saved and the codeset not. */
+/* Checks that the codeset belongs to the model for which a forgetting is planned. If a plan of forgetting places the
+ * keys again, codeset and model may have different keys, since an earlier call may have saved the model with new keys
+ * but not the codeset. */
 static dkvb_status check_set(const struct dkvb__planning *p)
 {
     const dkvb_forget_request *q = &p->plan->request;
@@ -187,7 +188,8 @@ dkvb_status dkvb__plan_find_rows(struct dkvb__planning *p)
     p->rows = dkvb__alloc0(&plan->mem, p->n, 1);
     if (!p->rows)
         return dkvb__fail(DKVB_ENOMEM, "out of memory for %zu rows", p->n);
-    if (plan->marks && !plan->ids) { /* A plan of several requests names the rows of classes by their ids as well. */
+    /* In a plan of several requests, the rows of a class to be forgotten are listed by their ids, like single rows. */
+    if (plan->marks && !plan->ids) {
         rc = dkvb__plan_ids_of(p, plan->marks, &plan->ids, &plan->id_count);
         for (size_t i = 0; !rc && i < p->n; i++) {
             p->rows[i] = is_asked_for(plan, p->labels[i]) ? DKVB_FORGET : DKVB_KEEP;
@@ -202,8 +204,8 @@ dkvb_status dkvb__plan_find_rows(struct dkvb__planning *p)
     return rc;
 }
 
-/* Finds the rows that a forget request names if there are codes without a codeset: all rows, or the rows of the
- * classes. */
+/* Finds the rows that a forget request names if there are codes without a codeset: all rows, or the rows of the classes
+ * that the request names. */
 static dkvb_status find_codes(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
@@ -244,9 +246,9 @@ dkvb_status dkvb__plan_need_codes(struct dkvb__planning *p, uint32_t part)
     return p->set->part[part].codes ? DKVB_OK : dkvb_codeset_search(p->set, p->model->codebooks, part, p->run);
 }
 
-/* Searches the codes of the held-out rows that have a label in p->sampled, if the codeset keeps the features of all
- * held-out rows. Searching many keys for each row is slow, so only the sampled held-out rows are searched, not all of
- * them. */
+/* Searches the codes of those held-out rows that have a label in p->sampled, if the codeset keeps the features of all
+ * held-out rows. Searching many nearest keys for each row is slow, so nearest keys are searched for a sample of the
+ * held-out rows, not for all of them. */
 static dkvb_status search_sample(struct dkvb__planning *p)
 {
     const struct dkvb__coderows *held = &p->set->part[DKVB_PART_HELD_OUT];
@@ -283,9 +285,10 @@ static dkvb_status search_sample(struct dkvb__planning *p)
     return rc;
 }
 
-/* Chooses the rows to measure effects on: all held-out rows of the classes asked for or forgotten before, and as many
- * other rows as reasonable time allows; a request without classes is measured on all held-out rows. If the plan trains
- * values again, the codes of every held-out row are searched, since the temperature depends on all rows. */
+/* Chooses the rows on which effects of a forgetting on accuracies are measured: all held-out rows of the classes asked
+ * for or forgotten before, and as many other rows as reasonable time allows; a request without classes is measured on
+ * all held-out rows. If a plan of forgetting trains values again, the codes of every held-out row are searched, since
+ * the temperature is fitted on all of them. */
 dkvb_status dkvb__plan_take_held_out(struct dkvb__planning *p)
 {
     const struct dkvb__coderows *held = p->set ? &p->set->part[DKVB_PART_HELD_OUT] : NULL;
@@ -321,10 +324,10 @@ dkvb_status dkvb__plan_take_held_out(struct dkvb__planning *p)
     return rc;
 }
 
-/* Chooses the forgetting method that is best for the request and the data at hand. For whole classes the best is the
- * method `values`, as values show which classes a pair supports: it masks the fewest pairs and costs other classes
- * least (docs/unlearning.md). Requests that name single rows need a forgetting method that uses the pairs that the rows
- * select. */
+/* Chooses the forgetting method that is best for the request and the data at hand. For forgetting whole classes the
+ * best method is `values`, as values show which classes a pair supports: the method masks the fewest pairs and costs
+ * other classes least (docs/unlearning.md). Requests that name single rows need a forgetting method that uses the pairs
+ * that the rows select. */
 static uint32_t choose_method(const struct dkvb__planning *p)
 {
     if (p->plan->request.method)
@@ -351,9 +354,9 @@ static dkvb_status count_pairs(struct dkvb__planning *p)
     return rc;
 }
 
-/* Refuses a plan whose mask changes no answer to any measured row, as nothing would be forgotten. If a mask changes no
- * answer but has pairs, the option `force` records the request all the same: another request may be undone later, and
- * these pairs then stay masked. */
+/* Refuses a plan of forgetting whose mask changes no answer to any measured row, as nothing would be forgotten. If a
+ * mask changes no answer but has pairs, the option `force` records the forget request all the same, so that the pairs
+ * stay masked if another request that masks them is undone later. */
 static void refuse_nothing(dkvb_plan *plan)
 {
     if (plan->info.pairs == 0 && plan->info.budget_found)
@@ -445,7 +448,7 @@ static dkvb_status plan_suppress(struct dkvb__planning *p)
     return rc;
 }
 
-/* Copies all arrays of the forget request that the plan needs after dkvb_forget_plan() has returned. */
+/* Copies all arrays of the forget request that are needed after dkvb_forget_plan() has returned. */
 static dkvb_status copy_request(dkvb_plan *plan, const dkvb_codeset *set)
 {
     dkvb_forget_request *q = &plan->request;
@@ -492,7 +495,7 @@ static dkvb_status sum_of_values(const dkvb_model *model, uint64_t *sum)
     dkvb__checksum_begin(&state);
     rc = dkvb__values_to_first(model, add_values, &state);
     *sum = dkvb__checksum_end(&state);
-    /* The state of the checksum is erased from memory, as it holds the last of the model's values that were added. */
+    /* The state of the checksum is erased from memory, as it holds the last values of the model that were hashed. */
     dkvb__erase(&state, sizeof state);
     return rc ? rc : dkvb__ranks_broadcast(&model->codebooks->ranks, sum, sizeof *sum);
 }
@@ -502,8 +505,8 @@ bool dkvb__plan_can_be_forced(const dkvb_plan *plan)
     if (plan->info.refused == DKVB_REFUSED_NOT || plan->info.refused == DKVB_REFUSED_KEYS)
         return false;
     if (plan->info.refused == DKVB_REFUSED_ROWS && !plan->request.force)
-        /* The option `force` overrides a refusal for too few held-out rows, unless there was no row at all by which to
-         * find a budget. */
+        /* The option `force` overrides a refusal for too few held-out rows, unless no row was held out by which the
+         * number of pairs to mask could be found. */
         return !plan->unknown;
     return plan->info.strength == DKVB_STRENGTH_EXACT || plan->info.pairs > 0;
 }
@@ -532,8 +535,8 @@ static dkvb_status make(struct dkvb__planning *p)
             rc = dkvb__plan_exact(p);
     } else if (!rc)
         rc = plan_suppress(p);
-    /* Classes that earlier requests forgot are marked as set aside only after the plan has chosen its pairs: a given
-     * number of pairs is chosen as if nothing had been forgotten before. */
+    /* Classes that earlier requests forgot are marked DKVB_ASIDE (neither kept nor forgotten) only after the pairs of
+     * the new request were chosen: a given number of pairs is chosen as if nothing had been forgotten before. */
     if (!rc && plan->marks)
         rc = dkvb__plan_set_aside(p, plan->marks);
     rc = dkvb__model_agree(p->model, rc);
@@ -572,7 +575,7 @@ void dkvb__plan_finish(struct dkvb__planning *p)
     dkvb__free_erased(mem, p->sampled);
     dkvb__free_erased(mem, p->sampled_ids);
     dkvb__free_erased(mem, p->searched);
-    q->classes = NULL; /* Once made, the plan keeps no pointer to the caller's memory. */
+    q->classes = NULL; /* After a plan of forgetting is made, it keeps no pointer to the caller's memory. */
     q->ids = NULL;
     q->codes = NULL;
     q->labels = NULL;
@@ -815,6 +818,7 @@ void dkvb_plan_free(dkvb_plan *plan)
     dkvb__free_erased(&mem, plan->ids);
     dkvb__free_erased(&mem, plan->names);
     dkvb__free(&mem, plan->reason);
-    /* The memory of the plan is erased before it is freed, as it holds the salt of the hashes that commit to rows. */
+    /* The memory of a plan of forgetting is erased before it is freed, as it holds the salt of the hashes that commit
+     * to rows. */
     dkvb__free_erased(&mem, plan);
 }

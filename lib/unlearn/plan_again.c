@@ -1,11 +1,12 @@
-/* Forgets the classes of earlier requests again if they come back, and measures the effects of all masks together. */
+/* Forgets the classes of earlier requests again if the model predicts them again, and measures the effects on
+ * accuracies of all masks together. */
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/status.h"
 #include "unlearn/plan.h"
 
-/* One earlier forget request that has a target accuracy. */
+/* One of the earlier forget requests that have a target accuracy. */
 struct group {
     uint64_t entry; /* number of the earlier request's journal entry; 0 for the request that is being planned */
     uint8_t *classes;
@@ -20,11 +21,11 @@ struct groups {
     size_t count;
 };
 
-/* Largest number of rounds of forgetting again the classes that came back; each round weakens other classes a little
- * less. */
+/* Largest number of rounds of forgetting again those classes that the model predicts again; each round weakens other
+ * classes a little less. */
 enum { ROUNDS = 5 };
 
-/* True for a journal entry of a forgetting in force whose request asked for classes. */
+/* True for the journal entry of a forgetting that is in force and whose request asked for classes. */
 static bool in_force(const dkvb_journal_entry *e)
 {
     return e->kind == DKVB_JOURNAL_FORGET && (e->state == DKVB_JOURNAL_ACTIVE || e->state == DKVB_JOURNAL_PURGED) &&
@@ -79,7 +80,7 @@ static dkvb_status add_group(struct groups *g, const struct dkvb__planning *p, u
 }
 
 /* Collects the requests in the journal that have a target accuracy, and the planned request itself, whose classes could
- * come back too. */
+ * be predicted again too. */
 static dkvb_status find_groups(const struct dkvb__planning *p, struct groups *g)
 {
     uint64_t entries = p->model->journal.count;
@@ -92,8 +93,8 @@ static dkvb_status find_groups(const struct dkvb__planning *p, struct groups *g)
         dkvb_journal_entry entry = DKVB_JOURNAL_ENTRY_INIT;
 
         rc = dkvb_journal_get(p->model, i, &entry);
-        /* Journal entries that repeat the forgetting of an earlier request are left out, as the earlier entry has the
-         * same request. */
+        /* A journal entry that repeats the forgetting of an earlier request is left out, as the request is already
+         * taken from the earlier entry. */
         if (!rc && in_force(&entry) && entry.found && entry.again == 0)
             rc = add_group(g, p, entry.id, entry.target);
     }
@@ -112,7 +113,8 @@ static bool came_back(const struct dkvb__planning *p, const struct group *group,
     return (double)sum.right_after > group->target * (double)sum.rows;
 }
 
-/* Forgets the classes of an earlier request once more, if more masked pairs keep its limits on accuracy. */
+/* Forgets the classes of an earlier request once more, if a mask of more pairs still keeps the request's limits on
+ * accuracy. */
 static dkvb_status forget_group(struct dkvb__planning *p, struct group *group)
 {
     dkvb_plan *plan = p->plan;
@@ -163,8 +165,8 @@ static dkvb_status forget_groups(struct dkvb__planning *p, struct groups *g, dkv
             if (!g->all[i].hopeless && came_back(p, &g->all[i], now)) {
                 any = true;
                 rc = forget_group(p, &g->all[i]);
-                /* After masking more pairs for one request, the effects are measured again, as the new mask may be
-                 * sufficient for the next requests too. */
+                /* If more pairs were masked for one request, the effects on the accuracy of the classes are measured
+                 * again, as the new mask may also serve the requests that follow. */
                 if (!rc && !g->all[i].hopeless)
                     rc = dkvb_effect_measure(&p->view, NULL, NULL, &p->held, now, NULL, p->run);
             }
@@ -172,7 +174,8 @@ static dkvb_status forget_groups(struct dkvb__planning *p, struct groups *g, dkv
     return rc;
 }
 
-/* Measures the effects of all masks of the plan together, compared with the model before the plan. */
+/* Measures the effects on accuracies of all masks of a plan of several requests, compared with the model before any of
+ * them. */
 static dkvb_status measure_all(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;

@@ -1,4 +1,5 @@
-/* Chooses the key-value pairs of a plan: by the given budget, or by the smallest budget that reaches the target. */
+/* Chooses the key-value pairs that a planned forgetting masks: as many as the given budget says, or as few as reach the
+ * target accuracy. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -19,8 +20,9 @@ static dkvb_request pairs_request(const struct dkvb__planning *p, const uint8_t 
     return request;
 }
 
-/* Finds out whether a mask keeps both limits of the request, and harms no class so much that the guard would refuse the
- * mask. The classes' losses of accuracy under the mask go to `effects`, [classes]. */
+/* Finds out whether a mask keeps both limits of the request (accuracy left on forgotten classes, accuracy lost on
+ * others), and harms no class so much that the plan would be refused. The losses of accuracy that the mask causes in
+ * each class go to `effects`, [classes]. */
 static dkvb_status keeps_limits(struct dkvb__planning *p, const uint8_t *classes, double target, const dkvb_mask *mask,
                                 dkvb_class_effect *effects, bool *keeps)
 {
@@ -62,9 +64,9 @@ dkvb_status dkvb__plan_find_budget(struct dkvb__planning *p, const uint8_t *clas
         rc = dkvb__budget_find(&p->view, rank, &p->held, classes, &limits, found, p->run);
     if (rc || !found->met)
         goto end;
-    /* A budget that is enlarged for rows that were not held out is tried first, before the budget that was found on the
-     * held-out rows. If the enlarged budget does not keep the limits of the request, the budget that was found is
-     * used. */
+    /* The number of masked pairs that was enlarged for rows that were not held out is tried first, before the smaller
+     * number that was found on the held-out rows. If the budget (number of masked pairs), once enlarged for rows that
+     * were not held out, breaks a limit of the request, the smaller budget that the search found is used. */
     dkvb__unlearn_by_rank(mask, rank, found->roomy);
     rc = keeps_limits(p, classes, target, mask, own, &keeps);
     if (!rc && !keeps) {
@@ -82,8 +84,8 @@ end:
     return rc;
 }
 
-/* Refuses a target accuracy that no budget reaches; this reason replaces a refusal for too few held-out rows that the
- * option `force` has overridden. */
+/* Refuses a target accuracy that cannot be reached by masking any number of pairs; this reason replaces a refusal for
+ * too few held-out rows that the option `force` has overridden. */
 static void refuse_target(dkvb_plan *plan)
 {
     const dkvb_budget *b = &plan->info.budget;

@@ -1,12 +1,12 @@
 /*
- * With the strength exact, the values are trained again from a codeset without the rows to be forgotten. If keys were
- * placed on the rows to be forgotten too, they can be placed again without these rows; every row is then searched
- * again.
+ * With the forgetting strength `exact`, the values are trained again from a codeset without the rows to be forgotten.
+ * If keys were placed on the rows to be forgotten too, keys can be placed again without these rows; every row's nearest
+ * keys are then searched again.
  *
  * A model and its codeset are stored in two files, and the model is saved first. A codeset that still has the forgotten
  * rows although the model was saved without them is recognised by the journal, which commits to the rows, and by the
- * fingerprint of the training. Repeating an exact forget request, after the model was saved and the codeset was not,
- * only changes the codeset.
+ * fingerprint of the training. If a forget request with the strength `exact` is repeated after the model was saved and
+ * the codeset was not, only the codeset is changed.
  */
 #include <string.h>
 
@@ -20,8 +20,8 @@
 #include "unlearn/journal.h"
 #include "unlearn/plan.h"
 
-/* True if a journal entry is about exactly the rows of the plan's request, or, in a plan of several requests, of one of
- * them. */
+/* True if a journal entry is about exactly the rows of the planned forget request, or of one of the requests if several
+ * are planned. */
 static bool names_request(const dkvb_plan *plan, const dkvb_model *model, uint64_t entry)
 {
     for (size_t i = 0; i < plan->part_count; i++)
@@ -30,8 +30,9 @@ static bool names_request(const dkvb_plan *plan, const dkvb_model *model, uint64
     return plan->part_count == 0 && dkvb_journal_names_rows(model, entry, plan->ids, plan->id_count);
 }
 
-/* Removes from the mask the pairs of earlier forgettings of exactly the same rows, as masked pairs would only be a
- * trace of these rows. The mask that stays in force is stored in p->view.mask. */
+/* Removes from the mask the pairs of earlier forgettings of exactly the rows that are now removed from training, as
+ * masked pairs would only be a trace of these rows. The mask that stays in force, without the pairs of earlier
+ * forgettings of the same rows, is stored in p->view.mask. */
 static dkvb_status lift_earlier(struct dkvb__planning *p)
 {
     const struct dkvb__journal *j = &p->model->journal;
@@ -53,8 +54,8 @@ static dkvb_status lift_earlier(struct dkvb__planning *p)
     return DKVB_OK;
 }
 
-/* True if the journal has an exact forgetting (replay) that left out exactly the given rows, with the given handling of
- * the keys. */
+/* True if the journal has a replay (a training without some rows) that left out exactly the given rows, with the given
+ * handling of the keys. */
 static bool names_replay(const dkvb_model *model, uint32_t keys, const uint64_t *ids, size_t count)
 {
     for (uint64_t i = model->journal.count; i-- > 0;) {
@@ -68,8 +69,8 @@ static bool names_replay(const dkvb_model *model, uint32_t keys, const uint64_t 
     return false;
 }
 
-/* True if the journal says that the model was already trained without the rows of the plan. Whether the model was
- * trained without the rows is read from the journal only, not from the model's values. */
+/* True if the journal says that the model was already trained without the rows that the plan is to forget. Whether the
+ * model was trained without the forgotten rows is read from the journal only, not from the model's values. */
 static bool was_done(const dkvb_plan *plan, const dkvb_model *model)
 {
     uint32_t keys = plan->info.keys;
@@ -89,7 +90,8 @@ bool dkvb__exact_was_applied(const dkvb_plan *plan, const dkvb_model *model)
            was_done(plan, model);
 }
 
-/* Computes a fingerprint of a codeset from its rows, their classes and sessions, and the removed rows. */
+/* Computes a fingerprint of a codeset from its rows, the classes and training sessions of the rows, and the list of
+ * removed rows. */
 static void codeset_sum(uint8_t sum[32], const dkvb_codeset *set)
 {
     struct dkvb__piece pieces[2 + 3 * DKVB__PARTS] = {{set->birth, sizeof set->birth}};
@@ -106,8 +108,9 @@ static void codeset_sum(uint8_t sum[32], const dkvb_codeset *set)
     dkvb__sha256(sum, pieces, count);
 }
 
-/* Fits the temperature of an exact plan again, since it depends on the held-out rows, some of which may be removed.
- * While the temperature is fitted, removed rows that the codeset still has get no label. */
+/* Fits the temperature again when a plan with the forgetting strength `exact` is made, since the temperature depends on
+ * the held-out rows, some of which may be removed. While the temperature is fitted, removed rows that the codeset still
+ * has get no label. */
 static dkvb_status fit_temperature(dkvb_plan *plan, dkvb_codeset *set)
 {
     struct dkvb__coderows *held = &set->part[DKVB_PART_HELD_OUT];
@@ -178,14 +181,15 @@ static dkvb_status replay(struct dkvb__planning *p)
     return rc ? rc : dkvb__guard_effects(p);
 }
 
-/* The training rows that remain after a forgetting with new keys, in the order of the features. */
+/* The training rows that remain after a forgetting that places keys again, in the order of the features. */
 struct left {
     struct dkvb__rows rows; /* features of the training rows that are not forgotten */
-    size_t *index;          /* The numbers, among all rows with features, of the rows that are not forgotten, [n]. */
+    size_t *index;          /* The index of each row that is not forgotten among all rows with features, [n]. */
     uint64_t *ids;
     int32_t *labels;
     uint8_t *held_out;
-    /* names of the rows that are not forgotten, if the codeset keeps names; the pointers point into the codeset */
+    /* names of the rows that are not forgotten, if the codeset keeps names of rows; the pointers point into the
+     * codeset */
     const char **names;
     size_t n;
 };
@@ -199,7 +203,8 @@ static void left_free(struct left *l, const dkvb_allocator *mem)
     dkvb__free(mem, l->names);
 }
 
-/* Returns how the forget request names the rows of the features that it gives: by ids, by names or by numbers. */
+/* Returns the way in which the forget request says which rows its features belong to: by ids, by names or by
+ * numbers. */
 static struct dkvb__given given_rows(const struct dkvb__planning *p)
 {
     const dkvb_forget_request *q = &p->plan->request;
@@ -268,8 +273,8 @@ static dkvb_status take_left(struct dkvb__planning *p, struct left *l)
     return DKVB_OK;
 }
 
-/* Checks that the given features belong to the codes: they must equal the features in the codeset, or give the same
- * codes in a search on the old keys. */
+/* Checks that features given by the caller belong to the codeset's rows: they must equal the features in the codeset,
+ * or give the codes of the rows in a search on the old keys. */
 enum { CHECKED_AT_ONCE = 1024 };
 
 static dkvb_status check_features(struct dkvb__planning *p)
@@ -314,8 +319,8 @@ static dkvb_status check_features(struct dkvb__planning *p)
     return rc;
 }
 
-/* Copies the list of the ids of removed rows into the new codeset, and adds the ids of the rows that the plan
- * removes. */
+/* Copies the list of the ids of removed rows into the new codeset, and adds the ids of the rows that the planned
+ * forgetting removes. */
 static dkvb_status remember_removed(struct dkvb__planning *p)
 {
     dkvb_codeset *placed = p->plan->placed_set;
@@ -409,7 +414,7 @@ static dkvb_status make_model(struct dkvb__planning *p, const dkvb_keyinit_optio
 }
 
 /* Measures how much accuracy each class loses by new keys and values, on the held-out rows that are not forgotten. The
- * classes of the forgotten rows are meant to lose accuracy, so their loss refuses no plan. */
+ * classes of the forgotten rows are meant to lose accuracy, so a plan is never refused for their losses. */
 static dkvb_status compare_placed(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
@@ -534,8 +539,8 @@ dkvb_status dkvb__plan_exact(struct dkvb__planning *p)
     return rc;
 }
 
-/* Checks that the codeset has not changed since the plan was made with it. If neither model nor codeset has the rows of
- * the plan any more, nothing is left to do. */
+/* Checks that the codeset has not changed since a forgetting was planned with it. If neither model nor codeset has the
+ * rows of the request any more, there is nothing left to forget. */
 static dkvb_status check_set(const dkvb_plan *plan, const dkvb_codeset *set, bool done)
 {
     uint8_t sum[32];
@@ -553,8 +558,9 @@ static dkvb_status check_set(const dkvb_plan *plan, const dkvb_codeset *set, boo
     return dkvb__fail(DKVB_EMISMATCH, "the codes are not what they were when this was planned: plan again");
 }
 
-/* Checks that the plan's newly trained values fit the model whose values they replace. A plan made by this process
- * always passes the check of its values, whereas a plan read from a file may hold anything. */
+/* Checks that the values that a planned forgetting has trained anew fit the model whose values they replace. The check
+ * of newly trained values always passes if this process made the plan, whereas a plan read from a file may hold
+ * anything. */
 static dkvb_status check_values(const dkvb_plan *plan, const dkvb_model *model)
 {
     const dkvb_model *after = plan->after;
@@ -571,8 +577,8 @@ static dkvb_status check_values(const dkvb_plan *plan, const dkvb_model *model)
     return DKVB_OK;
 }
 
-/* Writes the journal entries of an exact plan: earlier maskings of the same rows are undone, and each forget request
- * gets an entry. */
+/* Writes the journal entries of a plan with the forgetting strength `exact`: earlier maskings of the same rows are
+ * undone, and each forget request gets an entry. */
 static dkvb_status write_entries(const dkvb_plan *plan, struct dkvb_model *draft, uint64_t *first)
 {
     dkvb_status rc = DKVB_OK;
@@ -590,8 +596,8 @@ static dkvb_status write_entries(const dkvb_plan *plan, struct dkvb_model *draft
         if (plan->placed && *first == 0)
             terms.after = plan->head;
         if (*first > 0)
-            /* If an exact plan has several requests, only the first journal entry states effects: those of all requests
-             * together. */
+            /* If a plan with the forgetting strength `exact` has several requests, only the first journal entry states
+             * effects on accuracies: those of all requests together. */
             terms.effects = NULL;
         rc = dkvb__journal_prepare(draft, DKVB_JOURNAL_REPLAY, &terms, &record);
         if (rc)
@@ -634,7 +640,7 @@ dkvb_status dkvb__apply_exact(dkvb_plan *plan, dkvb_model *model, dkvb_codeset *
         dkvb__draft_free(&draft);
         return failed;
     }
-    /* From this line on, applying a plan with the strength exact cannot fail. */
+    /* From this line on, applying a plan of forgetting with the strength `exact` cannot fail. */
     if (!placed)
         (void)dkvb__removal_commit(&removal, set, plan->ids, plan->id_count);
     if (placed)

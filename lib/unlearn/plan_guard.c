@@ -1,4 +1,5 @@
-/* Guards of a plan of forgetting refuse requests that would harm other classes, or that rest on too few rows. */
+/* The functions of this file, called guards, refuse plans of forgetting that would harm other classes, or that rest on
+ * too few rows. */
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -8,10 +9,11 @@
 #include "unlearn/journal.h"
 #include "unlearn/plan.h"
 
-/* The limits beyond which rows of another class, mixed into the rows to be forgotten, make the guard refuse the
- * request. Rows of another class among those to be forgotten matter if there are at least 25 of them, if they make up
+/* If more rows of another class than these limits allow are mixed into the rows to be forgotten, the request is
+ * refused. Rows of another class among those to be forgotten matter if there are at least 25 of them, if they make up
  * at least 2 % of the request, and if forgetting them would certainly cost their class accuracy. The limits of 25 rows
- * and 2 % were chosen on requests with slipped-in rows and on honest requests (docs/unlearning.md). */
+ * and 2 % for rows of other classes in a request were chosen on requests with such rows mixed in and on honest requests
+ * (docs/unlearning.md). */
 static const double share_that_matters = 0.02;
 enum { ROWS_THAT_MATTER = 25 };
 
@@ -20,8 +22,8 @@ void dkvb__plan_refuse(dkvb_plan *plan, uint32_t why, uint32_t label, const char
     bool impossible = why == DKVB_REFUSED_TARGET || (why == DKVB_REFUSED_NOTHING && plan->info.pairs == 0);
     va_list arguments;
 
-    /* The option `force` overrides the refusal for too few rows to measure on; if the request then turns out to be
-     * impossible, that reason for a refusal replaces the first one. */
+    /* The option `force` overrides the refusal of a request for which too few rows were measured; if the request then
+     * turns out to be impossible, this becomes the reason for its refusal. */
     if (plan->info.refused && !(plan->info.refused == DKVB_REFUSED_ROWS && plan->request.force && impossible))
         return;
     plan->info.refused = why;
@@ -40,7 +42,8 @@ static const char *class_text(const dkvb_model *model, uint32_t label, char *tex
     return text;
 }
 
-/* Returns advice for the end of a refusal on another way to reach the goal of the refused request, if there is one. */
+/* Returns advice for the end of a message that refuses a forget request: another way to reach the goal of the request,
+ * if there is one. */
 static const char *way_on(const struct dkvb__planning *p)
 {
     return p->set && p->plan->info.strength != DKVB_STRENGTH_EXACT
@@ -60,8 +63,8 @@ static void refuse_class(struct dkvb__planning *p, uint32_t why, uint32_t label,
                       (unsigned long long)e->rows, how, limit, way_on(p));
 }
 
-/* Counts, for each class, the training rows to be forgotten, [classes]. Rows to be forgotten that are held-out rows are
- * not counted, as no values were trained on them. */
+/* Counts, for each class, the training rows that a planned forgetting would forget, [classes]. Held-out rows among the
+ * rows to be forgotten are not counted, as no values were trained on them. */
 static uint64_t *count_requested(const struct dkvb__planning *p)
 {
     uint64_t *rows = dkvb__alloc0(&p->plan->mem, p->plan->classes, sizeof *rows);
@@ -81,10 +84,10 @@ static uint32_t largest(const uint64_t *rows, uint32_t classes)
     return best;
 }
 
-/* Gives the mark DKVB_KEEP to the classes whose losses of accuracy count against the plan. No losses are counted for a
- * class that the request asks for (if the request names no class, the class with most of its rows) and for classes that
- * requests in force have already forgotten. The array `marks`, [classes], gets a mark for each class: DKVB_KEEP if
- * losses of the class count against the plan. */
+/* Gives the mark DKVB_KEEP to the classes whose losses of accuracy may make the plan of a forgetting be refused. Losses
+ * of accuracy do not count for a class that the request asks for (if the request names no class, the class with most of
+ * its rows) and for classes that requests in force have already forgotten. The array `marks`, [classes], gets a mark
+ * for each class: DKVB_KEEP if the plan of a forgetting may be refused because the class loses accuracy. */
 static dkvb_status mark_others(const struct dkvb__planning *p, uint8_t *marks)
 {
     const dkvb_plan *plan = p->plan;
@@ -103,11 +106,11 @@ static dkvb_status mark_others(const struct dkvb__planning *p, uint8_t *marks)
     return dkvb__plan_set_aside(p, marks);
 }
 
-/* a limit lower than any loss of a class, as no class can gain more accuracy than 1 */
+/* a loss of accuracy lower than that of any class, as no class can gain more accuracy than 1 */
 static const double all_losses = -2.0;
 
-/* Finds the class with the largest loss of accuracy among those classes marked DKVB_KEEP that certainly lose more than
- * a limit; returns the number of classes if there is none. */
+/* Finds the class with the largest loss of accuracy among those classes marked DKVB_KEEP whose loss certainly exceeds a
+ * limit; returns the number of classes if there is none. */
 static uint32_t loses_most(const uint8_t *marks, const dkvb_class_effect *effects, uint32_t classes, double limit)
 {
     uint32_t worst = classes;
@@ -140,8 +143,8 @@ dkvb_status dkvb__guard_effects(struct dkvb__planning *p)
     for (uint32_t l = 0; l < plan->classes; l++)
         if (marks[l] == DKVB_KEEP)
             dkvb__effect_add(&others, &plan->effects[l]);
-    /* One or two held-out rows of a class prove no loss of that class, but the rows of all classes together may: if the
-     * classes together lose more than the limit, at least one of them does. */
+    /* One or two held-out rows of a class prove no loss of accuracy of that class, but the rows of all classes together
+     * may: if the classes together lose more than the limit, at least one of them does. */
     if (others.low > limit)
         dkvb__plan_refuse(plan, DKVB_REFUSED_CLASS, loses_most(marks, plan->effects, plan->classes, all_losses),
                           "the classes that nobody asked for would lose %.4f of their accuracy together (95 %%: %.4f "
@@ -153,7 +156,8 @@ end:
     return rc;
 }
 
-/* Refuses the plan with "class 3 cat would lose …", for a class that many requests together cost too much. */
+/* Refuses a plan of forgetting with the message "class 3 cat would lose …", for a class that many requests together
+ * cost too much accuracy. */
 static void refuse_sum(struct dkvb__planning *p, uint32_t label, const dkvb_class_effect *sum, bool beyond)
 {
     const dkvb_plan *plan = p->plan;
@@ -169,8 +173,9 @@ static void refuse_sum(struct dkvb__planning *p, uint32_t label, const dkvb_clas
                       plan->effects[label].loss, plan->request.max_class_loss);
 }
 
-/* Adds to `mask` the pairs masked by requests that name classes or were forced. Masks of requests that name classes or
- * were forced do not count in the sum of a class's losses, since the user has accepted the losses they cause. */
+/* Adds to `mask` the pairs masked by those forget requests that name classes or were forced. Masks of requests that
+ * name classes or were forced do not count in the sum of a class's losses, since the user has accepted the losses they
+ * cause. */
 static dkvb_status add_answered_for(const dkvb_model *model, dkvb_mask *mask)
 {
     dkvb_status rc = DKVB_OK;
@@ -186,9 +191,10 @@ static dkvb_status add_answered_for(const dkvb_model *model, dkvb_mask *mask)
 }
 
 /* Adds to `mask` the pairs masked by requests that cost the class `label` more accuracy than one request may; such
- * requests do not count in the sum of that class's losses. A request that costs a class more than the limit was mostly
- * for rows of that class, as a request for other rows would have been refused. The argument `scratch`, [classes], is
- * scratch space; *any becomes true if any earlier request cost the class `label` more than the limit. */
+ * requests do not count in the sum of that class's losses. An earlier request that cost a class more accuracy than the
+ * limit was mostly for rows of that class, as a request for other rows would have been refused. The argument `scratch`,
+ * [classes], is scratch space; *any becomes true if any earlier forget request cost the class `label` more accuracy
+ * than the limit. */
 static dkvb_status add_allowed(const dkvb_model *model, uint32_t label, dkvb_mask *mask, dkvb_class_effect *scratch,
                                bool *any)
 {
@@ -210,8 +216,8 @@ static dkvb_status add_allowed(const dkvb_model *model, uint32_t label, dkvb_mas
     return rc;
 }
 
-/* Measures how much accuracy each class has under the masks in force and the plan's mask together, compared with its
- * accuracy under the mask `without`; the losses go to `sum`, [classes]. */
+/* Measures how much less accuracy each class has with the planned mask added to the masks in force than under the mask
+ * `without`; these losses go to `sum`, [classes]. */
 static dkvb_status measure_sum(const struct dkvb__planning *p, dkvb_mask *without, dkvb_mask *with,
                                dkvb_class_effect *sum)
 {
@@ -222,8 +228,9 @@ static dkvb_status measure_sum(const struct dkvb__planning *p, dkvb_mask *withou
     return dkvb__effect_compare(&before, &after, &p->held, sum, p->run);
 }
 
-/* Measures the cost of the masks as measure_sum() does, but for one class, sum[label], if requests were allowed to cost
- * that class more than the limit. The argument `scratch`, [classes], is scratch space. */
+/* Measures how much accuracy one class loses by all masks together, sum[label], leaving out the masks of requests that
+ * were allowed to cost the class more than the limit, if there are any. The argument `scratch`, [classes], is scratch
+ * space for effects on each class. */
 static dkvb_status measure_beyond(const struct dkvb__planning *p, uint32_t label, const dkvb_mask *without,
                                   dkvb_mask *with, dkvb_class_effect *sum, dkvb_class_effect *scratch, bool *any)
 {
@@ -242,24 +249,26 @@ static dkvb_status measure_beyond(const struct dkvb__planning *p, uint32_t label
 }
 
 /*
- * Guards against the sum of many requests by rows, each of which alone costs a class only as much accuracy as allowed.
- * Each of many requests by rows may keep its limits, and all together may still cost a class more accuracy than one
- * request may. The rows of many requests come from many persons, none of whom is responsible for the total loss, so the
- * accuracy under all masks is compared with the accuracy under the masks of requests that name classes or were forced.
- * The guard treats the mask of an entry in force that names no class like the mask of a request for rows. Purged pairs
- * are left out when the accuracies under different masks are compared, as their values are erased; only the journal has
- * their cost.
+ * Refuses a request by rows if the sum of many such requests, each of which alone costs a class only as much accuracy
+ * as allowed, costs the class too much. Each of many requests by rows may keep its limits, and all together may still
+ * cost a class more accuracy than one request may. The rows of many requests come from many persons, none of whom is
+ * responsible for the total loss, so the accuracy under all masks is compared with the accuracy under the masks of
+ * requests that name classes or were forced. In the check against too large losses of other classes, the mask of a
+ * journal entry in force that names no class counts like the mask of a request for rows. Purged pairs are left out when
+ * the accuracies under different masks are compared, as their values are erased; how much accuracy they cost is known
+ * from the journal only.
  */
 dkvb_status dkvb__guard_sum(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
     dkvb_mask *without = NULL, *with = NULL;
     double limit = plan->request.max_class_loss;
-    /* effects of the masks on each class's accuracy, [2][classes], where the second half is scratch space */
+    /* effects of all masks on the accuracy of each class, [2][classes], where the second half is scratch space */
     dkvb_class_effect *sum;
     uint32_t worst = plan->classes;
     uint8_t *marks;
-    bool *beyond; /* marks of classes that earlier requests were allowed to harm beyond the limit, [classes] */
+    /* marks of classes that earlier requests were allowed to cost more accuracy than the limit, [classes] */
+    bool *beyond;
     dkvb_status rc = DKVB_OK;
 
     if (!plan->measured || plan->marks || !plan->mask || dkvb__mask_count(p->view.mask) == 0)
@@ -272,8 +281,8 @@ dkvb_status dkvb__guard_sum(struct dkvb__planning *p)
     if (!rc)
         rc = mark_others(p, marks);
     for (uint32_t l = 0; !rc && l < plan->classes; l++)
-        /* A class forgotten earlier is set aside (counts neither as kept nor as forgotten) if the plan does not cost it
-         * any accuracy. */
+        /* A class forgotten earlier is set aside (counts neither as kept nor as forgotten) if the planned forgetting
+         * does not cost this class any accuracy. */
         if (!(plan->effects[l].loss > 0.0))
             marks[l] = DKVB_ASIDE;
     if (!rc)
@@ -302,8 +311,8 @@ dkvb_status dkvb__guard_sum(struct dkvb__planning *p)
     return rc;
 }
 
-/* Collects every pair that the rows to be forgotten select: only those rows of the class `label`, or all of them if
- * `label` is -1. */
+/* Collects every pair that is selected by rows to be forgotten: only by those of the class `label`, or by all of them
+ * if `label` is -1. */
 static dkvb_status every_pair(struct dkvb__planning *p, int32_t label, dkvb_mask **mask)
 {
     dkvb_request request = DKVB_REQUEST_INIT;
@@ -331,9 +340,9 @@ static bool matters(const dkvb_plan *plan, uint64_t rows)
 }
 
 /*
- * Measures what forgetting the rows of other classes in the request would cost their classes, beyond the cost of the
- * rows of the request's main class, if every pair that a row selects were masked. Rows of another class that were
- * slipped into a request show in the measured cost, whatever the forgetting method.
+ * Measures how much accuracy other classes lose if all rows of a request are forgotten instead of only the rows of its
+ * main class, supposing that every pair that a row to be forgotten selects is masked. Rows of another class that were
+ * mixed into a request show in the measured loss of their class's accuracy, whatever the forgetting method.
  */
 dkvb_status dkvb__guard_mixture(struct dkvb__planning *p)
 {
@@ -359,8 +368,8 @@ dkvb_status dkvb__guard_mixture(struct dkvb__planning *p)
         rc = dkvb__fail(DKVB_ENOMEM, "out of memory for %u classes", plan->classes);
     rc = dkvb__model_agree(p->model, rc);
     main_class = rc ? 0 : largest(requested, plan->classes);
-    /* The check of a request for rows of other classes ends if none of its rows has a label, as rows without a label
-     * belong to no class. */
+    /* The check whether a request contains rows of other classes ends if none of its rows has a label, as rows without
+     * a label belong to no class. */
     if (!rc && requested[main_class] == 0)
         goto end;
     if (!rc)
@@ -391,7 +400,7 @@ dkvb_status dkvb__guard_evidence(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
     uint64_t rows = 0, right = 0;
-    /* The first class to be forgotten that has no held-out row to show a loss of accuracy. */
+    /* The lowest class to be forgotten that has no held-out row on which a loss of accuracy could show. */
     uint32_t silent = plan->classes;
     char text[300];
     dkvb_status rc;

@@ -1,10 +1,11 @@
 /*
  * Plans several requests as one plan, which is applied as a whole or not at all (include/dkvb/plan.h).
  *
- * With the strength suppress, a plan of several requests has a plan for each request, made on a draft of the model in
- * which the requests before are applied. Budgets and the classes that come back are found as if the requests came one
- * by one, and the journal entry of each request can be undone separately. With the strength exact, the plan of each
- * request only tells which rows the request names; the values are trained once, without the rows of all requests.
+ * With the forgetting strength `suppress`, a plan of several requests has a plan for each request, made on a draft of
+ * the model in which the requests before are applied. The budget (number of masked pairs) of each request, and the
+ * classes that come back, are found as if the requests came one by one, and the journal entry of each request can be
+ * undone separately. With the forgetting strength `exact`, the plan of each request only tells which rows the request
+ * names; the values are trained once, without the rows of all requests.
  */
 #include <stdio.h>
 #include <string.h>
@@ -21,13 +22,15 @@ struct reading {
     dkvb_plan *plan;
     const dkvb_model *model;
     const dkvb_codeset *set; /* The codeset in which the rows of requests are looked up, or NULL for none. */
-    char *text;              /* a copy of the text of requests, cut into lines and words */
-    size_t room;             /* number of plans of single requests for which plan->parts has room */
-    /* for each class, the number of the line of the text of requests that asked for it, or 0 for none, [classes] */
+    char *text;              /* a copy of the text of several forget requests, cut into lines and words */
+    size_t room;             /* number of plans of single forget requests for which the array plan->parts has room */
+    /* for each class, the number of the line in the text of requests that asked to forget the class, or 0 for none,
+     * [classes] */
     uint64_t *named_by;
 };
 
-/* Fails with an error message about one line of the text of requests: the line's number, then the library's message. */
+/* Fails with an error message about one line of the text of requests: first the line's number, then the message of the
+ * library function that failed. */
 static dkvb_status fail_at(uint64_t line, dkvb_status rc)
 {
     char said[400];
@@ -105,8 +108,8 @@ static dkvb_status take_classes(struct reading *r, dkvb_plan *part, char *list)
     return rc;
 }
 
-/* Reads the digits of one row id, up to a comma or the end. take_id() returns NULL unless the digits of the id are a
- * number of at most 64 bits. */
+/* Reads the digits of one row id, up to a comma or the end. The function take_id() returns NULL unless the digits of
+ * the id are a number of at most 64 bits. */
 static char *take_id(char *at, uint64_t *id)
 {
     char *end = at;
@@ -140,7 +143,7 @@ static dkvb_status take_ids(dkvb_plan *part, char *list)
             return dkvb__fail(
                 DKVB_EINVAL, "'%.40s' found, an id must be a number from 0 to 2^64 - 1, and a comma stands between two",
                 at);
-        /* In a list of row ids, the next id begins after a comma; without a comma the list has ended. */
+        /* In a list of row ids, a comma is followed by the next id; without a comma the list has ended. */
         at = *end == ',' ? skip_blanks(end + 1) : end;
     }
     return DKVB_OK;
@@ -154,8 +157,8 @@ static bool is_row(const dkvb_codeset *set, const char *name)
 }
 
 /* Reads a list of rows from a forget request. A row's name may contain a comma, so a list of rows is taken as one name
- * if a row has that name. Whether the codeset has the rows of a request is checked later, when the requests that were
- * carried out before are known. */
+ * if a row has that name. Whether the codeset has the rows that a request names is checked later, when it is known
+ * which requests were carried out before. */
 static dkvb_status take_rows(const struct reading *r, dkvb_plan *part, const char *list)
 {
     size_t count = 1;
@@ -184,7 +187,8 @@ static dkvb_status take_rows(const struct reading *r, dkvb_plan *part, const cha
         if (rc)
             return rc;
         part->ids[part->id_count++] = dkvb__row_name_id(r->set->names.salt, at);
-        /* The names of rows in a list are moved together, so that one follows the other without gaps. */
+        /* The names of rows that a request lists are moved together in memory, so that one name follows the other
+         * without gaps. */
         memmove(to, at, strlen(at) + 1);
         to += strlen(to) + 1;
     }
@@ -230,8 +234,8 @@ static dkvb_status add_part(struct reading *r, uint64_t line, dkvb_plan **part)
     (*part)->line = line;
     (*part)->salted = q->salt != NULL;
     if (q->salt && plan->part_count == 0)
-        /* The first of several requests uses the given salt, so that a single request gives the same bytes whether it
-         * is planned alone or as a text of requests. */
+        /* In a text of requests, the first request uses the given salt, so that a single request gives the same bytes
+         * whether it is planned alone or as a text. */
         memcpy((*part)->salt, q->salt, sizeof(*part)->salt);
     else if (q->salt)
         dkvb__plan_salt((*part)->salt, q->salt, "dkvb request", plan->part_count);
@@ -239,7 +243,7 @@ static dkvb_status add_part(struct reading *r, uint64_t line, dkvb_plan **part)
     return DKVB_OK;
 }
 
-/* Reads one line (one forget request) of the text of requests, without its end. */
+/* Reads one line, which is one forget request, of the text of several requests; the line comes without its line end. */
 static dkvb_status take_line(struct reading *r, char *line, uint64_t number)
 {
     char *reason = strchr(line, '\t'), *list;
@@ -274,7 +278,8 @@ static dkvb_status take_line(struct reading *r, char *line, uint64_t number)
     return by_class ? take_classes(r, part, list) : by_name ? take_rows(r, part, list) : take_ids(part, list);
 }
 
-/* Checks that no row id is named twice, either in one request or in two requests of the plan. */
+/* Checks that no row id is named twice, either in one forget request or in two of the requests that are planned
+ * together. */
 static dkvb_status check_ids(const dkvb_plan *plan)
 {
     size_t count = 0, at = 0;
@@ -356,7 +361,7 @@ static bool has_rows(const dkvb_codeset *set, const dkvb_plan *part)
 }
 
 /* True if a journal entry in force asked for all classes of a forget request, or for exactly its rows. The argument
- * `scratch`, [classes], is scratch space. */
+ * `scratch`, [classes], is scratch space for marks of classes. */
 static bool entry_covers(const dkvb_model *model, uint64_t entry, const dkvb_plan *part, uint8_t *scratch)
 {
     if (!part->marks)
@@ -369,14 +374,14 @@ static bool entry_covers(const dkvb_model *model, uint64_t entry, const dkvb_pla
     return true;
 }
 
-/* Result of comparing a model's training with a codeset: whether the model was trained on exactly the codeset's
- * rows. */
+/* Result of comparing a model's training with a codeset: it tells whether the model was trained on exactly the
+ * codeset's rows. */
 enum fit { UNKNOWN, FITS, FITS_NOT };
 
 /* Finds out whether the rows of a request were removed from the codeset, and the model was trained on the present
- * codeset. After a purge no hash of rows can be checked, and removed rows alone prove nothing, since the model may be
- * an older one. Whether the model was trained on the present codeset, `fit`, is found out for the first request that
- * needs it, since the comparison reads every code. */
+ * codeset. After a purge no hash of rows in the journal can be checked, and that the codeset lacks rows proves nothing
+ * by itself, since the model may be older than the codeset. Whether the model was trained on the present codeset,
+ * `fit`, is found out only when a request needs it, and only once, since the comparison reads every code. */
 static dkvb_status removed_before(struct dkvb__planning *p, const dkvb_plan *part, enum fit *fit, bool *removed)
 {
     dkvb_status rc = DKVB_OK;
@@ -397,8 +402,9 @@ static dkvb_status removed_before(struct dkvb__planning *p, const dkvb_plan *par
     return rc;
 }
 
-/* Finds the requests of a plan that the model has carried out before, by the journal. If a request deletes rows and the
- * codeset still has these rows, the request is not finished: the model was saved, but saving the codeset failed. */
+/* Finds those requests of a plan of forgetting that the journal shows to have been carried out before. If a request
+ * deletes rows and the codeset still has these rows, the request is not finished: the model was saved, but saving the
+ * codeset failed. */
 static dkvb_status find_forgotten(struct dkvb__planning *p)
 {
     dkvb_plan *plan = p->plan;
@@ -427,7 +433,8 @@ static dkvb_status find_forgotten(struct dkvb__planning *p)
     return rc;
 }
 
-/* Refuses a whole plan of several requests if one of the requests is refused, for the same reason. */
+/* If one of the requests that are planned together is refused, the whole plan is refused for the reason of that
+ * request. */
 static void refuse_with(dkvb_plan *plan, const dkvb_plan *part)
 {
     plan->info.refused = part->info.refused;
@@ -436,7 +443,8 @@ static void refuse_with(dkvb_plan *plan, const dkvb_plan *part)
     snprintf(plan->refusal, sizeof plan->refusal, "line %llu: %.660s", (unsigned long long)part->line, part->refusal);
 }
 
-/* Adds the numbers of a part (the plan of one request) to the numbers of the whole plan. */
+/* Adds the numbers of one forget request's plan (its rows, pairs and so on) to the numbers of the whole plan of several
+ * requests. */
 static dkvb_status add_up(dkvb_plan *plan, const dkvb_plan *part)
 {
     dkvb_plan_info *sum = &plan->info;
@@ -458,7 +466,7 @@ static dkvb_status add_up(dkvb_plan *plan, const dkvb_plan *part)
                       : dkvb_mask_copy(&plan->mask, part->mask);
 }
 
-/* Collects in plan->marks all classes that are named by any forget request of the plan. */
+/* Collects in plan->marks all classes that are named by any forget request of a plan of forgetting. */
 static dkvb_status unite_marks(dkvb_plan *plan)
 {
     for (size_t i = 0; i < plan->part_count; i++) {
@@ -477,8 +485,8 @@ static dkvb_status unite_marks(dkvb_plan *plan)
     return DKVB_OK;
 }
 
-/* Finds the classes whose losses are not limited: classes that a request names, and, for a request by rows, the class
- * to which most of its rows belong. */
+/* Finds the classes whose losses of accuracy are not limited: classes that a request names, and, for a request by rows,
+ * the class to which most of its rows belong. */
 static dkvb_status find_asked(const struct dkvb__planning *p, uint8_t **asked)
 {
     const dkvb_plan *plan = p->plan;
@@ -513,7 +521,7 @@ static dkvb_status find_asked(const struct dkvb__planning *p, uint8_t **asked)
     return DKVB_OK;
 }
 
-/* Applies the limits on losses of accuracy to all requests of a plan together. */
+/* Applies the limits on each class's losses of accuracy to all requests of a plan together. */
 static dkvb_status guard_together(struct dkvb__planning *p, bool found)
 {
     dkvb_plan *plan = p->plan;
@@ -532,7 +540,8 @@ static dkvb_status guard_together(struct dkvb__planning *p, bool found)
     return rc;
 }
 
-/* Measures the effects of all requests of a plan together, on a draft of the model in which all of them are applied. */
+/* Measures the effects on accuracies of all requests of a plan together, on a draft (copy) of the model in which all of
+ * them are applied. */
 static dkvb_status measure_together(struct dkvb__planning *p, const struct dkvb_model *draft)
 {
     dkvb_plan *plan = p->plan;
@@ -571,7 +580,7 @@ static dkvb_status check_rows(const dkvb_codeset *set, const dkvb_plan *part)
     return DKVB_OK;
 }
 
-/* Plans one of several requests on the draft of the model, and writes the journal entries of the request to the
+/* Plans one of several requests on a draft (copy) of the model, and writes the journal entries of the request to the
  * draft. */
 static dkvb_status plan_part(struct dkvb__planning *p, dkvb_plan **part, struct dkvb_model *draft)
 {
@@ -669,8 +678,8 @@ static dkvb_status unite_ids(struct dkvb__planning *p)
     return rc;
 }
 
-/* Looks for rows of other classes that were slipped into a request, separately in each request that names rows by
- * ids. */
+/* In each forget request that names rows by ids, looks separately for rows of other classes that were mixed into the
+ * request. */
 static dkvb_status guard_mixtures(struct dkvb__planning *p)
 {
     const struct dkvb__coderows *training = &p->set->part[DKVB_PART_TRAINING];
@@ -787,8 +796,8 @@ dkvb_status dkvb__plan_requests(dkvb_plan **out, dkvb_model *model, dkvb_codeset
     plan->info.can_be_forced = dkvb__plan_can_be_forced(plan);
     plan->info.forced = plan->info.forced || (q->force && plan->info.can_be_forced);
     dkvb__plan_finish(&p);
-    /* Each part of a plan of several requests is released in the same way as the whole plan, as it points to the arrays
-     * of its request. */
+    /* The plan of a single request points to arrays of the request, as the whole plan of several requests does, so both
+     * kinds of plans are released in the same way. */
     for (size_t i = 0; i < plan->part_count; i++) {
         struct dkvb__planning of_part = {.plan = plan->parts[i], .model = model};
 

@@ -1,4 +1,5 @@
-/* Relearning: training on forgotten rows or classes is refused, or ends their forgetting. */
+/* Relearning: training on forgotten rows or classes either is refused, or ends the forgetting of these rows or
+ * classes. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -15,8 +16,8 @@ void dkvb__relearn_note(uint8_t *taught, const int32_t *labels, size_t n)
             taught[labels[r]] = 1;
 }
 
-/* Refuses to train a model on classes that it has forgotten. The error message names the first row of a forgotten
- * class, the class, the journal entry, and possible next steps. */
+/* Refuses to train a model on classes that it has forgotten. If a model must not be trained on a forgotten class, the
+ * error message names the first row of such a class, the class, the journal entry, and possible next steps. */
 static dkvb_status refuse(const dkvb_model *model, const int32_t *labels, uint32_t label, size_t index)
 {
     const struct dkvb__record *record = &model->journal.records[index];
@@ -42,16 +43,16 @@ dkvb_status dkvb__relearn_check(const dkvb_model *model, const int32_t *labels, 
     dkvb__relearn_note(scratch, labels, n);
     for (size_t i = 0; i < j->count; i++)
         if (dkvb__record_in_force(&j->records[i]) && dkvb__terms_find_class(&j->records[i], scratch, &label)) {
-            /* The marks of classes that were taught again are cleared after a failure, so that the caller does not take
-             * these classes for taught. */
+            /* If the call fails, the marks of classes that were taught again are cleared, so that the caller does not
+             * take these classes for taught. */
             memset(scratch, 0, model->classes);
             return refuse(model, labels, label, i);
         }
     return DKVB_OK;
 }
 
-/* Makes a journal record that ends the forgetting of the journal entry at `index`. Making the journal record may fail,
- * but appending the record cannot. */
+/* Makes a journal record (not yet appended) that ends the forgetting of the journal entry at `index`. Making a journal
+ * record that ends a forgetting may fail, but appending the record cannot. */
 static dkvb_status make(dkvb_model *model, size_t index, const dkvb_forget_options *opts, struct dkvb__record *record)
 {
     dkvb_status rc = dkvb__journal_prepare(model, DKVB_JOURNAL_RELEARN, opts, record);
@@ -62,7 +63,7 @@ static dkvb_status make(dkvb_model *model, size_t index, const dkvb_forget_optio
 }
 
 /* Makes a journal record that ends the forgetting of the journal entry at `index` for those of its classes that were
- * taught again. The argument `marks`, [classes], is scratch space. */
+ * taught again. The argument `marks`, [classes], is scratch space for marks of classes. */
 static dkvb_status make_for_classes(dkvb_model *model, size_t index, const uint8_t *taught, uint8_t *marks,
                                     struct dkvb__record *record)
 {
@@ -79,8 +80,9 @@ static dkvb_status make_for_classes(dkvb_model *model, size_t index, const uint8
 
 enum { IN_FORCE, OVER_BY_CLASS, OVER_BY_ROWS };
 
-/* Finds the journal entries whose forgetting ends by relearning: what[i] becomes the reason for entry i, [entries],
- * zeros at first. The number of journal entries whose forgetting ends is stored in *over. */
+/* Finds the journal entries whose forgetting ends by relearning: the array what, [entries], is all zeros at first, and
+ * what[i] becomes the reason for entry i. The number of journal entries whose forgetting ends by relearning is stored
+ * in *over. */
 static dkvb_status find_over(const dkvb_model *model, const uint8_t *taught, const uint64_t *back, size_t n,
                              uint8_t *what, size_t *over)
 {
@@ -120,7 +122,7 @@ dkvb_status dkvb__relearn_prepare(dkvb_model *model, const uint8_t *taught, cons
         rc = r->made && marks ? dkvb__journal_reserve(model, over)
                               : dkvb__fail(DKVB_ENOMEM, "out of memory for %zu journal entries", over);
     }
-    /* Either all ranks (processes) make the journal records of a relearning, or none does. */
+    /* If making the journal records of a relearning fails on one rank (process), no rank keeps them. */
     rc = dkvb__model_agree(model, rc);
     for (uint8_t by = OVER_BY_CLASS; over > 0 && by <= OVER_BY_ROWS; by++)
         for (size_t i = 0; !rc && i < j->count; i++) {
@@ -141,7 +143,7 @@ void dkvb__relearn_append(dkvb_model *model, struct dkvb__relearning *r)
 {
     for (size_t i = 0; i < r->count; i++)
         dkvb__journal_append(model, &r->made[i]);
-    r->count = 0; /* The list of new journal records of a relearning is emptied, as the journal owns the records now. */
+    r->count = 0; /* The list of new journal records of a relearning is emptied, as they now belong to the journal. */
     dkvb__relearn_drop(model, r);
 }
 

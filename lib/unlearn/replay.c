@@ -14,14 +14,14 @@
 /* Memory that a replay (a training without some rows) needs while it runs. */
 struct work {
     const dkvb_codeset *set;
-    const struct dkvb__coderows *rows; /* the rows of the training part of the codeset */
+    const struct dkvb__coderows *rows; /* the rows of the training part of the codeset that a replay trains on */
     const dkvb_allocator *mem;
     struct dkvb__run run;
     uint8_t *gone;   /* marks of the training rows to be left out of the replay, [n] */
-    int32_t *labels; /* labels of the rows in one session of training, [n]: -1 if a row takes no part in the session */
-    /* codes of the rows, with DKVB_CODE_NONE in place of purged pairs; NULL if no pairs are purged */
+    int32_t *labels; /* labels of the rows in one training session, [n]: -1 if a row takes no part in the session */
+    /* codes of the training rows, with DKVB_CODE_NONE in place of purged pairs; NULL if no pairs are purged */
     uint16_t *live_codes;
-    uint8_t trained[16]; /* fingerprint of the training that the new model will have */
+    uint8_t trained[16]; /* fingerprint of the training that the newly trained model will have */
 };
 
 static dkvb_status check(const dkvb_model *model, const dkvb_codeset *set)
@@ -101,9 +101,9 @@ static uint64_t rows_of_sessions(const struct work *w, const uint8_t *gone)
 }
 
 /*
- * Checks that the codeset has every row that the model was trained on; a missing row would be lost silently. A model
- * that was already trained without the rows to be left out is accepted: its codeset still has the rows if writing the
- * codeset failed after the model was saved.
+ * Checks that the codeset has every row that the model was trained on; otherwise training without some rows would
+ * silently lose the missing rows too. A replay (a training without some rows) accepts a model that was already trained
+ * without these rows: the codeset still has them if writing it failed after the model was saved.
  */
 static dkvb_status check_origin(struct work *w, const dkvb_model *model)
 {
@@ -135,7 +135,7 @@ static dkvb_status check_origin(struct work *w, const dkvb_model *model)
                       model->trained[3]);
 }
 
-/* Runs every step of a replay (a training without some rows) that may fail, except the training. */
+/* Runs every step that may fail of a replay (a training without some rows), except the training itself. */
 static dkvb_status prepare(struct work *w, const dkvb_model *model, const uint64_t *without, size_t n)
 {
     dkvb_status rc;
@@ -158,8 +158,8 @@ static dkvb_status shape_as(dkvb_model *model, uint32_t classes, uint32_t values
     return rc ? rc : dkvb_model_set_values(model, NULL, values_dtype);
 }
 
-/* Trains the sessions recorded in the codeset one after another, as dkvb_model_train() did originally. Between two
- * training sessions, values are rounded and classes are added as in the original training. */
+/* Trains the sessions recorded in the codeset one after another, as dkvb_model_train() did originally. In a replay, as
+ * in the original training, values are rounded and classes are added between two training sessions. */
 static dkvb_status train(const struct work *w, dkvb_model *after, bool in_place, const dkvb_run_options *run)
 {
     const uint16_t *codes = w->live_codes ? w->live_codes : w->rows->codes;
@@ -216,8 +216,8 @@ static dkvb_status make(struct dkvb__replay *r, struct work *w, bool in_place, c
         rc = count(w, r->after);
     if (rc)
         return rc;
-    /* The fingerprint of the training is computed from the original codes, since the replay trained on codes without
-     * purged pairs. */
+    /* The fingerprint of the training is computed from the codes before purged pairs were taken out of them, while the
+     * values are trained on the codes without purged pairs. */
     memcpy(r->after->trained, w->trained, sizeof w->trained);
     r->after->temperature = model->temperature;
     r->after->power = model->power;
@@ -232,8 +232,8 @@ static void work_free(struct work *w)
     dkvb__free_erased(w->mem, w->live_codes);
 }
 
-/* Checks all conditions of a replay (a training without some rows) before the training. The caller frees the memory for
- * a replay by work_free(), even after a failure. */
+/* Checks all conditions of a replay (a training without some rows) before the training begins. The caller frees the
+ * memory of a replay (a training without some rows) by work_free(), also if preparing the replay failed. */
 static dkvb_status work_new(struct work *w, const dkvb_model *model, const dkvb_codeset *set, const uint64_t *without,
                             size_t n, const dkvb_run_options *run)
 {
@@ -311,7 +311,7 @@ void dkvb__values_replace(dkvb_model *model, dkvb_model *after)
         model->counts = after->counts;
         after->counts = NULL;
     }
-    /* The temperature and its power are copied from the original model, as the caller may have set them after the
+    /* The temperature and its power are copied from the original model, as the caller may have set new ones since the
      * replay was made. */
     after->temperature = model->temperature;
     after->power = model->power;
@@ -336,7 +336,7 @@ dkvb_status dkvb__replay_commit(struct dkvb__replay *r, const dkvb_forget_option
     rc = dkvb__journal_prepare(model, DKVB_JOURNAL_REPLAY, opts, &record);
     if (rc)
         return rc;
-    /* From this line on, committing the replay cannot fail. */
+    /* From this line on, putting the newly trained values of a replay into the model cannot fail. */
     dkvb__values_replace(model, after);
     r->after = NULL;
     id = dkvb__journal_append(model, &record);
@@ -360,7 +360,7 @@ dkvb_status dkvb_model_replay(dkvb_model *model, const dkvb_codeset *set, const 
                               const dkvb_forget_options *opts, uint64_t *entry, const dkvb_run_options *run)
 {
     struct dkvb__replay *r = NULL;
-    /* The model is checked before the training of its values, which takes long. */
+    /* The model is checked before its values are trained, since the training takes long. */
     dkvb_status rc = dkvb__model_need_mutable(model);
 
     if (!rc)

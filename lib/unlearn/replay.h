@@ -5,12 +5,13 @@
 #include "dkvb/replay.h"
 
 /* A replay (a training without some rows) holds a newly trained model beside the original model, so that the new model
- * can be examined before it replaces the original. A replay does the work of dkvb_model_replay() in two steps: training
- * with dkvb__replay_new(), then dkvb__replay_commit(). The values of the replay are trained once only, whatever is
- * measured before dkvb__replay_commit(). */
+ * can be examined before it replaces the original. A replay does the work of dkvb_model_replay() in two steps:
+ * dkvb__replay_new() trains the values, then dkvb__replay_commit() puts them into the model. The values of a replay (a
+ * training without some rows) are trained only once, whatever is measured before dkvb__replay_commit(). */
 struct dkvb__replay {
     dkvb_allocator mem;
-    /* the original model, which must outlive the replay and must not change until the replay is committed */
+    /* the original model, which must stay in memory as long as the replay, and must not change until the replay is
+     * committed */
     dkvb_model *model;
     /* The model with the new values and the mask of the original model, without a journal; NULL once the replay is
      * committed. */
@@ -19,7 +20,7 @@ struct dkvb__replay {
 };
 
 /* Checks that a model was trained on the given codeset, in the way that dkvb_model_replay() does. The argument
- * `without`, [n], has the ids of the rows to be left out, in any order. */
+ * `without`, [n], has the ids of the rows that the values must not learn, in any order. */
 dkvb_status dkvb__replay_check(const dkvb_model *model, const dkvb_codeset *set, const uint64_t *without, size_t n,
                                const dkvb_run_options *run);
 
@@ -27,19 +28,22 @@ dkvb_status dkvb__replay_check(const dkvb_model *model, const dkvb_codeset *set,
 dkvb_status dkvb__replay_ids_of(const dkvb_codeset *set, const uint8_t *classes, uint64_t **ids, size_t *count,
                                 const dkvb_allocator *mem);
 
-/* Trains the values of a model again from a codeset, without some of its rows. The model does not change before
- * dkvb__replay_commit(), so it may be mapped read-only from a file. The new replay `*out` is NULL after a failure. */
+/* Trains the values of a model again from a codeset, without some of its rows. A replay does not change the model
+ * before dkvb__replay_commit(), so the model may be mapped read-only from a file until then. The new replay `*out` (a
+ * newly trained model beside the original) is NULL if the replay failed. */
 dkvb_status dkvb__replay_new(struct dkvb__replay **out, dkvb_model *model, const dkvb_codeset *set,
                              const uint64_t *without, size_t n, bool in_place, const dkvb_run_options *run);
 
 /* Replaces the values of the original model by the replay's new values, and adds a journal entry. DKVB_ESTATE says that
- * the model was trained or got classes after dkvb__replay_new(); then nothing is replaced. The arguments `opts` and
- * `entry` of dkvb__replay_commit() may be NULL. After dkvb__replay_commit() a replay can only be freed. */
+ * the model was trained or got classes after dkvb__replay_new(); in this case no values are replaced. The arguments
+ * `opts` and `entry` of dkvb__replay_commit() may each be NULL. After dkvb__replay_commit() nothing can be done with a
+ * replay except to free it. */
 dkvb_status dkvb__replay_commit(struct dkvb__replay *replay, const dkvb_forget_options *opts, uint64_t *entry);
 
-/* Replaces the values and selection counts of the model by those of the model `after`, which is freed. The model and
- * the model that replaces its values must have the same codebooks, classes, type of values and allocator, and must both
- * keep selection counts or neither. Replacing the values and selection counts of a model cannot fail. */
+/* Replaces the values and selection counts of the model by those of the model `after`, which is freed. The model whose
+ * values are replaced and the model that replaces them must have the same codebooks, classes, type of values and
+ * allocator, and must both keep selection counts or neither. Replacing the values and selection counts of a model
+ * cannot fail. */
 void dkvb__values_replace(dkvb_model *model, dkvb_model *after);
 
 /* Frees a replay (a newly trained model beside the original), committed or not. A replay that is NULL is allowed and

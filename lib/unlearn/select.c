@@ -1,15 +1,16 @@
-/* Finds the key-value pairs with the largest scores, without sorting all pairs. */
+/* Finds the key-value pairs with the largest scores without sorting all pairs. */
 #include "unlearn/choose.h"
 
-/* Sizes of the histogram of selection counts; all counts of LARGE or more share a bin. Several histogram tables are
- * used in turn: neighbouring pairs often have the same selection count, and adding to a number that was just written
- * would wait for the write. */
+/* Sizes of the histogram of selection counts; all counts of LARGE or more fall into the last bin. Several histogram
+ * tables are used in turn: neighbouring pairs often have the same selection count, and adding to a number that was just
+ * written would wait for the write. */
 enum { LARGE = 1023, TABLES = 4 };
 
 /*
  * Finds the largest number t such that at least `wanted` pairs have a selection count of at least t; 0 if fewer pairs
  * were selected at all. The number of pairs whose selection count is above the found number t is stored in *above.
- * False is returned if the largest such number t would be LARGE or more, outside the histogram of selection counts.
+ * False is returned if the largest number t with at least `wanted` counts of at least t is LARGE or more, outside the
+ * histogram of selection counts.
  */
 static bool small_threshold(const uint64_t *counts, size_t n, uint64_t wanted, uint64_t *limit, uint64_t *above)
 {
@@ -33,8 +34,8 @@ static bool small_threshold(const uint64_t *counts, size_t n, uint64_t wanted, u
 }
 
 /* Finds the largest number t, of any size, such that at least `wanted` pairs have a selection count of at least t; the
- * bytes of t are found from the top. The leading bytes of the threshold t found so far are in `prefix`, and only
- * selection counts that begin with these bytes are examined. */
+ * bytes of t are found from the top. When the threshold t of selection counts is searched byte by byte, `prefix` has
+ * the leading bytes of t found so far, and only counts that begin with these bytes are examined. */
 static uint64_t threshold(const uint64_t *counts, size_t n, uint64_t wanted, uint64_t *above)
 {
     uint64_t prefix = 0;
@@ -65,8 +66,8 @@ static uint64_t lowest_bits(uint64_t word, uint64_t count)
     return word ^ rest;
 }
 
-/* Sets the bits of up to 64 key-value pairs in a word of the mask: of all pairs with selection counts above the limit,
- * and of the first `*left` pairs with counts equal to the limit. */
+/* Sets the bits of up to 64 key-value pairs in one word of the mask: the bits of all pairs whose selection count is
+ * above the limit, and of the first `*left` pairs whose count equals the limit. */
 static void take_word(uint64_t *word, const uint64_t *counts, size_t n, uint64_t limit, uint64_t *left)
 {
     uint64_t above = 0, at = 0, size;
@@ -104,7 +105,7 @@ void dkvb__take_largest(dkvb_mask *mask, const uint64_t *scores, uint64_t pairs)
     pairs = pairs < n ? pairs : n;
     if (!small_threshold(scores, n, pairs, &limit, &above))
         limit = threshold(scores, n, pairs, &above);
-    /* Key-value pairs that no row selected are not added to the mask. */
+    /* Key-value pairs that no row selected are never added to the mask. */
     at_limit = limit > 0 && pairs > above ? pairs - above : 0;
     for (size_t c = 0; c < mask->codebooks; c++, scores += mask->keys)
         for (size_t w = 0; w < mask->words; w++)

@@ -1,8 +1,8 @@
 /*
  * Measures how far apart the codes of classes lie, from counts of the key-value pairs that the rows of each class
- * select. Sources of the measures are Jaccard 1912 (The distribution of the flora in the alpine zone, New Phytologist
- * 11), Ruzicka 1958 (Anwendung mathematisch-statistischer Methoden in der Geobotanik, Biologia Bratislava 13) and
- * Rousseeuw 1987 (Silhouettes, Journal of Computational and Applied Mathematics 20).
+ * select. The measures of how codes overlap and separate come from Jaccard 1912 (The distribution of the flora in the
+ * alpine zone, New Phytologist 11), Ruzicka 1958 (Anwendung mathematisch-statistischer Methoden in der Geobotanik,
+ * Biologia Bratislava 13) and Rousseeuw 1987 (Silhouettes, Journal of Computational and Applied Mathematics 20).
  */
 #include "unlearn/separation.h"
 
@@ -85,8 +85,9 @@ static dkvb_status take_rows(dkvb_separation_rows *in, const dkvb_separation_row
     return rc ? rc : settle_classes(in);
 }
 
-/* Refuses more rows than the integers for selection counts, and for sums of products of counts, can hold. The selection
- * counts of a class in a codebook add up to k times the class's rows, so products of two such sums stay below 2^62. */
+/* Refuses more rows than the integer types of selection counts, and of sums of products of these counts, can hold. The
+ * selection counts of a class in a codebook add up to k times the class's rows, so products of two such sums stay below
+ * 2^62. */
 static dkvb_status check_rows(const dkvb_separation_rows *in, const uint64_t *rows)
 {
     uint64_t most = INT32_MAX / in->k;
@@ -103,8 +104,8 @@ struct counting {
     uint32_t *counts;
 };
 
-/* Counts, in some codebooks, how often the rows of each class select each key-value pair. A parallel task that counts
- * selections has codebooks of its own, so that no two tasks write the same count. */
+/* Counts, in some codebooks, how often the rows of each class select each key-value pair. Each parallel task counts the
+ * selections in codebooks of its own, so that no two tasks write the same count. */
 static void count_codebooks(void *context, size_t task, unsigned worker)
 {
     const struct counting *s = context;
@@ -145,13 +146,13 @@ dkvb_status dkvb__separation_count(const dkvb_separation_rows *in, uint32_t *cou
     return rc;
 }
 
-/* Counts, for all classes, the key-value pairs from `first` to below `first + size` that a class selects, and those
- * that it selects alone. count_owned() returns how many of the pairs from `first` to below `first + size` are selected
- * by at least one class. */
+/* Counts, for each class, which of the key-value pairs from `first` to below `first + size` its rows select, and which
+ * of them no other class selects. The function count_owned() returns how many of the pairs from `first` to below `first
+ * + size` at least one class selects. */
 static size_t count_owned(const dkvb_separation_rows *in, const uint32_t *counts, size_t first, size_t size,
                           uint64_t *selected, uint64_t *exclusive)
 {
-    /* for each pair of a block of key-value pairs, the number of classes that select the pair */
+    /* for each pair of a block of key-value pairs, the number of classes with rows that select the pair */
     uint32_t owners[BLOCK] = {0};
     size_t any = 0;
 
@@ -187,10 +188,10 @@ struct comparing {
     const dkvb_separation_rows *in;
     const uint32_t *counts;
     const uint64_t *rows;
-    double *jaccard, *weighted; /* overlaps of the codes of two classes, [classes][classes] */
+    double *jaccard, *weighted; /* overlaps of the codes of each two classes, [classes][classes] */
 };
 
-/* Computes the overlaps of the codes of two classes. The frequencies with which the rows of classes a and b select a
+/* Computes how much the codes of two classes overlap. The frequencies with which the rows of classes a and b select a
  * pair, count_a / rows_a and count_b / rows_b, are compared as the products count_a rows_b and count_b rows_a. The
  * products count_a rows_b and count_b rows_a are integers, whose sums are exact in any order; the common factor rows_a
  * rows_b cancels in the overlap, which is a quotient of such sums. */
@@ -221,7 +222,7 @@ static void compare(const struct comparing *s, size_t a, size_t b)
     s->weighted[a * classes + b] = s->weighted[b * classes + a] = any ? least / most : NAN;
 }
 
-/* Computes the overlaps of the codes of one class with itself and with the classes after it. */
+/* Computes how much the codes of one class overlap with the codes of the same class and of each class after it. */
 static void compare_class(void *context, size_t task, unsigned worker)
 {
     const struct comparing *s = context;
@@ -246,8 +247,9 @@ struct measuring {
     double *each;
 };
 
-/* Counts, over all rows of a class, their selections of pairs that the given code selects too. The number of pairs that
- * the given code selects is stored in *selections. */
+/* Counts how often the rows of a class select key-value pairs that a given code (the keys selected by one row) selects
+ * too. The number of key-value pairs that the given code (the keys selected by one row) selects is stored in
+ * *selections. */
 static uint64_t common_with(const struct measuring *s, const uint16_t *code, size_t label, uint64_t *selections)
 {
     const uint32_t *counts = s->counts + label * pairs_of(s->in);
@@ -267,9 +269,9 @@ static uint64_t common_with(const struct measuring *s, const uint16_t *code, siz
  * Returns the mean distance of a row to `rows` other rows, a distance being the fraction of selected pairs not in
  * common. The distance of a row to row j is 1 - |pairs in common| / (C k), as each row selects k keys in each of C
  * codebooks. Summed over rows j, the pairs that a row has in common with them are the sum of counts[p] over the pairs p
- * that the row selects, so the mean distance is 1 - sum_p counts[p] / (C k rows). In its own class a row must not count
- * itself: one is subtracted from the number of rows of the class, and from each counts[p] of a pair p that the row
- * selects.
+ * that the row selects, where counts[p] is how many of the rows select p; so the mean distance is 1 - sum_p counts[p] /
+ * (C k rows). A row must not count itself when its silhouette is computed, so in its own class one is subtracted from
+ * the number of rows and from the count of each pair that the row selects.
  */
 static double mean_distance(const struct measuring *s, uint64_t common, uint64_t rows)
 {
@@ -316,7 +318,8 @@ dkvb_status dkvb__separation_silhouettes(const dkvb_separation_rows *in, const u
 
 /* The result of dkvb_separation_measure(), with the memory that the members of the public result point to. */
 struct separation {
-    /* The public result is the first member of the struct, so a pointer to it is a pointer to the whole struct. */
+    /* The public result of dkvb_separation_measure() is the first member of the struct, so a pointer to it is a pointer
+     * to the whole struct. */
     dkvb_separation found;
     dkvb_allocator mem;
     size_t pairs; /* number of key-value pairs of the codebooks: C codebooks times K keys */
@@ -354,7 +357,8 @@ static dkvb_status make_room(struct separation **out, const dkvb_separation_rows
                       s->pairs);
 }
 
-/* Finds, for a class, the other class with the largest weighted overlap of codes; in a tie the lowest class. */
+/* Finds, for a class, the other class whose codes have the largest weighted overlap with its own; in a tie the lowest
+ * class. */
 static void find_nearest(struct separation *s, size_t classes, size_t label)
 {
     const double *overlap = s->weighted + label * classes;

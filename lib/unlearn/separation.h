@@ -5,17 +5,18 @@
 #include "dkvb/separation.h"
 
 /* The steps of dkvb_separation_measure(), which measures how far the codes of classes lie apart. The caller of
- * dkvb__separation_count() and of the later steps has checked the rows and knows the number of classes. */
+ * dkvb__separation_count() and of the other functions in lib/unlearn/separation.h has checked the rows and knows the
+ * number of classes. */
 
 /* Counts the rows of each class, `rows`, uint64_t[classes], and how often the rows of each class select each pair,
- * `counts`, uint32_t[classes][codebooks][keys]. Counting fails with DKVB_EINVAL if a class has more rows than the
- * selection counts have room for; then nothing is counted. */
+ * `counts`, uint32_t[classes][codebooks][keys]. If a class has more rows than the selection counts have room for,
+ * counting fails with DKVB_EINVAL, and nothing is counted. */
 dkvb_status dkvb__separation_count(const dkvb_separation_rows *in, uint32_t *counts, uint64_t *rows,
                                    const struct dkvb__run *run);
 
-/* Counts, for each class, the key-value pairs that it selects, `selected`, and those that no other class selects,
- * `exclusive`, uint64_t[classes], from counts[classes][codebooks][keys]. The number of key-value pairs that at least
- * one class selects is returned. */
+/* Counts, for each class, the key-value pairs that its rows select, `selected`, and those among them that no other
+ * class selects, `exclusive`, uint64_t[classes], from counts[classes][codebooks][keys]. The function returns the number
+ * of key-value pairs that at least one class selects. */
 uint64_t dkvb__separation_pairs(const dkvb_separation_rows *in, const uint32_t *counts, uint64_t *selected,
                                 uint64_t *exclusive);
 

@@ -77,7 +77,8 @@ static unsigned char *write_effect(unsigned char *to, uint32_t label, const dkvb
 
 static bool is_share(double x)
 {
-    return x >= 0.0 && x <= 1.0; /* A NaN is refused as a fraction too, as any comparison with it is false. */
+    /* A value that should be a fraction is refused if it is NaN, as any comparison with NaN is false. */
+    return x >= 0.0 && x <= 1.0;
 }
 
 static dkvb_status check_numbers(const dkvb_forget_options *o)
@@ -100,7 +101,8 @@ static dkvb_status check_numbers(const dkvb_forget_options *o)
     return DKVB_OK;
 }
 
-/* Checks the journal entry whose forgetting is repeated: a forgetting can be repeated only while it is in force. */
+/* Checks the journal entry number `again`, whose forgetting is to be repeated: a forgetting can be repeated only while
+ * it is in force. */
 static dkvb_status check_again(const dkvb_model *model, uint64_t again)
 {
     const struct dkvb__journal *j = &model->journal;
@@ -117,8 +119,8 @@ static dkvb_status check_again(const dkvb_model *model, uint64_t again)
     return DKVB_OK;
 }
 
-/* Counts the classes that the options of a forgetting ask for, and the classes with an effect, among the model's
- * `classes`. */
+/* Counts, among the model's `classes`, those that a forget request asks for and those whose loss of accuracy was
+ * measured. */
 static dkvb_status count_classes(const dkvb_model *model, const dkvb_forget_options *o, uint32_t *asked,
                                  uint32_t *measured)
 {
@@ -146,7 +148,8 @@ static void write_fixed(unsigned char *to, const dkvb_forget_options *o, uint32_
     dkvb__write32(to + AT_FLAGS, (o->forced ? FORCED : 0u) | (o->found ? FOUND : 0u) | (o->after ? HAS_AFTER : 0u));
     dkvb__write32(to + AT_KEYS, o->keys);
     dkvb__write64(to + AT_BUDGET, o->budget);
-    /* Adding 0 turns a negative 0 into a positive 0, so that equal targets of requests are stored as equal bytes. */
+    /* Adding 0 turns a negative 0 into a positive 0, so that equal target accuracies of requests are stored as equal
+     * bytes. */
     dkvb__write_double(to + AT_TARGET, o->found ? o->target + 0.0 : 0.0);
     dkvb__write_double(to + AT_RETAIN_DROP, o->max_retain_drop + 0.0);
     dkvb__write_double(to + AT_CLASS_LOSS, o->max_class_loss + 0.0);
@@ -191,7 +194,8 @@ dkvb_status dkvb__terms_take(struct dkvb__record *record, const dkvb_model *mode
     return DKVB_OK;
 }
 
-/* True if the eight bytes are a fraction as the library writes it: 0 to 1, and 0 without a sign. */
+/* True if eight stored bytes are a fraction as the library writes it: a number from 0 to 1, and 0 without a minus
+ * sign. */
 static bool reads_share(const unsigned char *at)
 {
     double x = dkvb__read_double(at);
@@ -199,7 +203,7 @@ static bool reads_share(const unsigned char *at)
     return is_share(x) && !signbit(x);
 }
 
-/* True if the labels stored at `at` ascend and are classes of the model; one label begins every `step` bytes. */
+/* True if the labels stored from `at` on, one every `step` bytes, ascend and are classes of the model. */
 static bool labels_ascend(const unsigned char *at, uint32_t count, size_t step, uint32_t classes)
 {
     for (uint32_t i = 0; i < count; i++, at += step)
@@ -288,7 +292,8 @@ dkvb_status dkvb_journal_get_terms(const dkvb_model *model, uint64_t entry, uint
         const unsigned char *at = effect_at(t, i);
         dkvb_class_effect e = read_effect(at);
 
-        /* Adding an effect to the sum of effects also computes the sum's loss and the interval of the loss. */
+        /* When the counts of rows that a class lost and gained are added to a sum of such counts, the loss of accuracy
+         * that the sum stands for, and the interval of this loss, are computed again. */
         dkvb__effect_add(&effects[dkvb__read32(at)], &e);
     }
     return DKVB_OK;
