@@ -233,10 +233,12 @@ def in_turn(options, fit, judge, requests, budget, guarded):
 def many(options, trained, judges):
     """Attack by many small requests one after another, compared with honest small requests."""
     requests, size, budget = (6, 50, 300) if options.quick else (options.requests, 50, 10_000)
-    table = evidence.Table("abuse-many", ["rows of each of many requests to forget", "guard", "refused",
-                                          "refused for the sum of losses only", "first refused",
-                                          "all classes lose, mean",
-                                          "largest loss of a class", "class A loses", "class B loses"],
+    table = evidence.Table("abuse-many", ["rows of each of many requests to forget", "guard of the plan",
+                                          "requests refused",
+                                          "refused for the sum of losses only",
+                                          "number of the first refused request",
+                                          "accuracy that all classes lose, mean", "largest loss of a class",
+                                          "accuracy that class A loses", "accuracy that class B loses"],
                            f"The table of many requests is for {requests} requests to forget {size} rows each, one "
                            f"after another, by `suppress` with the method `contrast` and {budget:,} pairs each; "
                            f"`exact` forgets all rows of all requests. Figures of this table are means over "

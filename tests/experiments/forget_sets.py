@@ -30,7 +30,8 @@ LOOK = 3000  # Largest number of rows of each kind that are measured.
 SHARES = (0.05, 0.2)  # Fractions of all pairs to mask for rows given by ids, for which no number of pairs is searched.
 QUICK = 3000  # Number of rows of a data set with --quick.
 KLOM_ROWS, KLOM_MODELS, KLOM_TESTS = 5000, 20, 1000  # For KLoM: rows of cifar10, models in each ensemble, test rows.
-FIGURES = ("forgotten rows", "rows like them", "kept rows", "test rows", "membership, AUC")
+FIGURES = ("accuracy on forgotten rows", "accuracy on rows like them", "accuracy on kept rows", "accuracy on test rows",
+           "membership AUC")
 
 
 class Base:
@@ -372,9 +373,9 @@ def klom_table(options):
                   f"{models} models that never saw the rows; both are trained by the same call, so `exact` is at its "
                   f"noise floor by construction. The noise floor of KLoM is the divergence of {models} further "
                   "models that "
-                  f"never saw the rows. The models learn the first {limit:,} rows of cifar10, with other seeds for "
-                  f"each forget set. KLoM of test rows is measured on the classes without a forgotten row, or on all "
-                  f"test rows if there are no such classes.")
+                  f"never saw the rows. The models whose KLoM is measured learn the first {limit:,} rows of cifar10, "
+                  "with other seeds for each forget set. KLoM of test rows is measured on the classes without a "
+                  "forgotten row, or on all test rows if there are no such classes.")
     return table
 
 

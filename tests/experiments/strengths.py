@@ -58,7 +58,7 @@ def attacked(options, work):
     class and a seed."""
     table = Table("strengths", ["data of the audit", "model that is audited",
                                 *(f"PrivLeak of the attack {a[11:]}" for a in ATTACKS),
-                                *(s.replace("_", " ") for s in SHOWN)], digits=3,
+                                *(f"`{s}`" for s in SHOWN)], digits=3,
                   note=f"Figures of this table are means over classes and seeds, with {options.shadows} shadow and 2 "
                        f"reference models per audit. PrivLeak is (AUC − AUC retrained) / AUC retrained; "
                        "docs/audit.md defines the figures of all other columns of this table, under the names that "

@@ -473,7 +473,7 @@ def tables(run):
                                 f"{options.seeds} seeds, with "
                                 f"{options.threads} threads. KLoM is over N = {run.heads} models, for the first "
                                 f"class and the settings of the first seed. Times, multiply-adds and numbers of rows "
-                                f"in this table are medians. If codes are "
+                                f"in the table of peers are medians. If codes are "
                                 "not stored, searching the held-out rows of the bottleneck takes "
                                 f"{statistics.median(run.search):.2g} s more.")
     for head, way in sorted(run.results, key=lambda key: (*HEADS, "bottleneck").index(key[0])):
