@@ -245,11 +245,13 @@ def many(options, trained, judges):
                            f"{options.sequences} seed(s). In the attack of many requests A is class 0 and B is "
                            "class 1 of CIFAR-10.")
     a, b = PAIRS[0]
-    for kind in ("50 of A", "26 of A, 24 of B", "of any class"):
+    for kind in (f"requests for {size} rows of A", "requests for 26 rows of A and 24 of B",
+                 f"requests for {size} rows of any class"):
         units = {name: [] for name in ("no", "yes", "exact")}
         for seed in range(options.sequences):
             fit, judge, rows = trained[seed], judges[seed], judges[seed].rows
-            parts = {"50 of A": ((a, 50),), "26 of A, 24 of B": ((a, 26), (b, 24))}.get(kind)
+            parts = {f"requests for {size} rows of A": ((a, size),),
+                     "requests for 26 rows of A and 24 of B": ((a, 26), (b, 24))}.get(kind)
             sets = [np.concatenate([rows.of(label, n, i * n) for label, n in parts]) if parts else rows.ids[i * size:(i + 1) * size]
                     for i in range(requests)]
             for name in ("no", "yes"):
