@@ -304,8 +304,8 @@ def forgetting(options):
                   evidence.mean(gone), evidence.mean(dead))
     table.note = (f"Figures of this table are means over {options.seeds} seeds, on test rows, after the last of 5 "
                   f"splits of cifar10, each "
-                  "of which lost its first class before the next split. Every split is learned together with all "
-                  "earlier rows of the classes that stay.")
+                  "of which lost its first class before the next split. In the experiment on forgetting "
+                  "between splits, every split is learned together with all earlier rows of the classes that stay.")
     return table
 
 
