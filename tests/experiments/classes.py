@@ -110,7 +110,8 @@ def measure(options):
                               "on other classes, columns dropped", "after suppress less after exact",
                               "on forgotten classes after suppress"],
                    note="Figures of this table are means over seeds (one seed for data sets with many classes), on "
-                        "test rows. A request to forget one of these classes is forced if the guard refuses it.")
+                        "test rows. A request to forget a class of the half is forced if the guard refuses the "
+                        "request.")
     with tempfile.TemporaryDirectory() as work:
         for name, title in SETS.items():
             if options.quick and name != "clinc150":

@@ -122,8 +122,8 @@ def measure(options):
                            f"on the same rows by {against.text(4)}. ")
     table.note += (f"Figures of this table are means over {options.seeds} seeds and {len(classes)} evenly spread "
                    f"classes of cifar10, with "
-                   f"{len(half.y):,} rows to learn from. In the experiment on other keys `exact` forgets only one "
-                   "class for each seed.")
+                   f"{len(half.y):,} rows to learn from. In the experiment on keys placed on other rows, "
+                   "`exact` forgets only one class for each seed.")
     yield table
 
 

@@ -471,7 +471,8 @@ def tables(run):
                                   "10⁹ multiply-adds with encoder", "kept rows read"], digits=3,
                            note=f"Figures of this table are means over classes {classes} of CIFAR-10 × "
                                 f"{options.seeds} seeds, with "
-                                f"{options.threads} threads. KLoM is over N = {run.heads} models, for the first "
+                                f"{options.threads} threads. In the table of peers KLoM is over N = "
+                                f"{run.heads} models, for the first "
                                 f"class and the settings of the first seed. Times, multiply-adds and numbers of rows "
                                 f"in the table of peers are medians. If codes are "
                                 "not stored, searching the held-out rows of the bottleneck takes "
