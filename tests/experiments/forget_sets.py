@@ -301,8 +301,8 @@ def exact_table(exacts, options):
               0)
     table.bar("forgettings by exact after which a section of the model file differs from that of a never trained model",
               sum(bool(sections) for found in exacts.values() for _, sections in found.said), "<=", 0)
-    table.note = ("The figures of forget sets are those of `exact`; the model *never trained* on the rows has the "
-                  f"same figures. Figures of this table are means over classes, draws of rows and {options.seeds} "
+    table.note = ("The figures of this table are measured after `exact`; a model *never trained* on the forget set has "
+                  f"the same figures. Figures of this table are means over classes, draws of rows and {options.seeds} "
                   "seed(s).")
     return table
 
