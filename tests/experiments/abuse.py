@@ -90,13 +90,15 @@ def refusals(reasons):
 
 def poisoned(options, trained, judges):
     table = evidence.Table("abuse-poison", ["poisoned request to forget rows of class A",
-                                            "rows of class B in the request", "refused", "accuracy that A loses",
-                                            "B loses, without guard", "at most",
-                                            "B loses, with guard", "others lose, without guard"],
+                                            "rows of class B in the request", "requests refused",
+                                            "accuracy that class A loses", "that class B loses, without guard",
+                                            "that class B loses at most, without guard",
+                                            "that class B loses, with guard",
+                                            "that other classes lose, without guard"],
                            f"Figures of this table are means over {options.seeds} seed(s) × {len(options.pairs)} "
                            f"pairs of classes. A poisoned request has half of the training rows of class A, and rows "
                            f"of class B in the given fraction; `suppress` masks {BUDGET:,} pairs. *At most* is the "
-                           f"largest loss of accuracy over the pairs of classes.")
+                           f"largest loss of class B over the pairs of classes A and B.")
     for name, how in ways().items():
         for share in SHARES if name == "suppress, contrast" else (0.10, 0.50):
             a_loses, b_loses, guarded, others, refused = [], [], [], [], []
@@ -120,15 +122,16 @@ def confused(options, data, clean, judges, where):
     """Attack by interclass confusion: rows of two classes are trained with each other's label, then forgotten by their
     ids."""
     table = evidence.Table("abuse-confusion", ["model after mislabelled rows were forgotten",
-                                               "fraction of rows confused", "above never mislabelled",
-                                               "accuracy of both classes",
-                                               "refused"],
+                                               "fraction of test rows confused",
+                                               "that fraction less that of the model never mislabelled",
+                                               "accuracy on the classes A and B", "requests refused"],
                            f"Figures of this table are means over {options.seeds} seed(s) × {len(options.pairs)} "
                            f"pairs of classes. "
-                           "*Confused* is the fraction of test rows of either class that is answered with the other "
-                           "class. A quarter of the rows of each of the two classes had the other's label. The "
-                           "mislabelled rows of all pairs of classes are forgotten by one request. `exact` has the "
-                           "bytes of a model trained without the mislabelled rows on the same keys.")
+                           "*Confused* are test rows of class A that are answered with class B, and test rows of B "
+                           "that are answered with A. A quarter of the training rows of the classes A and B had the "
+                           "label of the other of the two classes. The mislabelled rows of all pairs of classes are "
+                           "forgotten by one request. The model after `exact` has the bytes of a model that was "
+                           "trained on the same keys without the mislabelled rows.")
     tried = {"exact": EXACT, **{f"suppress, contrast, {n:,} pairs": suppress("contrast", n) for n in (BUDGET // 10, BUDGET, 3 * BUDGET)},
              f"suppress, activations, {BUDGET:,} pairs": suppress("activations", BUDGET)}
     found = {name: [] for name in ("never mislabelled", "before", *tried)}
@@ -167,15 +170,16 @@ def confused(options, data, clean, judges, where):
 def crafted(options, data, trained, judges, where):
     """Attack by crafted rows: 500 rows labelled as class A look like class B, and are later forgotten on request."""
     count = 100 if options.quick else 500
-    table = evidence.Table("abuse-crafted", ["crafted rows", "request to forget the rows", "refused",
-                                             "accuracy that class B loses, without guard", "at most",
-                                             "B loses, with guard",
-                                             "A loses"],
+    table = evidence.Table("abuse-crafted", ["crafted rows", "request to forget the crafted rows", "requests refused",
+                                             "accuracy that class B loses, without guard",
+                                             "that class B loses at most, without guard",
+                                             "that class B loses, with guard", "that class A loses"],
                            f"Figures of this table are means over {options.seeds} seed(s) × {len(options.pairs)} "
                            f"pairs of classes. {count} "
                            "rows are taught under the label of class A: honest rows, rows of class B, or rows of A "
-                           "moved by the difference of the two class means. The loss of class B is against the model "
-                           f"before the request, which was taught the crafted rows; a request masks {BUDGET:,} pairs.")
+                           "moved by the difference of the two class means. The loss of class B is the accuracy that "
+                           f"a model taught the crafted rows loses on class B by the request to forget them; a "
+                           f"request by `suppress` masks {BUDGET:,} pairs.")
     for craft in ("honest", "of B, labelled A", "A moved to B"):
         units = {name: [] for name in ways()}
         for seed in range(options.seeds):
@@ -229,20 +233,25 @@ def in_turn(options, fit, judge, requests, budget, guarded):
 def many(options, trained, judges):
     """Attack by many small requests one after another, compared with honest small requests."""
     requests, size, budget = (6, 50, 300) if options.quick else (options.requests, 50, 10_000)
-    table = evidence.Table("abuse-many", ["rows of each of many requests to forget", "guard", "refused",
-                                          "refused for the sum of losses only", "first refused",
-                                          "all classes lose, mean",
-                                          "largest loss of a class", "class A loses", "class B loses"],
-                           f"The table is for {requests} requests to forget {size} rows each, one after another, by "
-                           f"`suppress` with the method contrast and {budget:,} pairs each; `exact` forgets all rows "
-                           f"of all requests. Figures of this table are means over {options.sequences} seed(s). A is "
-                           f"class 0 and B is class 1 of CIFAR-10.")
+    table = evidence.Table("abuse-many", ["rows of each of many requests to forget", "guard of the plan",
+                                          "requests refused",
+                                          "refused for the sum of losses only",
+                                          "number of the first refused request",
+                                          "accuracy that all classes lose, mean", "largest loss of a class",
+                                          "accuracy that class A loses", "accuracy that class B loses"],
+                           f"The table of many requests is for {requests} requests to forget {size} rows each, one "
+                           f"after another, by `suppress` with the method `contrast` and {budget:,} pairs each; "
+                           f"`exact` forgets all rows of all requests. Figures of this table are means over "
+                           f"{options.sequences} seed(s). In the attack of many requests A is class 0 and B is "
+                           "class 1 of CIFAR-10.")
     a, b = PAIRS[0]
-    for kind in ("50 of A", "26 of A, 24 of B", "of any class"):
+    for kind in (f"requests for {size} rows of A", "requests for 26 rows of A and 24 of B",
+                 f"requests for {size} rows of any class"):
         units = {name: [] for name in ("no", "yes", "exact")}
         for seed in range(options.sequences):
             fit, judge, rows = trained[seed], judges[seed], judges[seed].rows
-            parts = {"50 of A": ((a, 50),), "26 of A, 24 of B": ((a, 26), (b, 24))}.get(kind)
+            parts = {f"requests for {size} rows of A": ((a, size),),
+                     "requests for 26 rows of A and 24 of B": ((a, 26), (b, 24))}.get(kind)
             sets = [np.concatenate([rows.of(label, n, i * n) for label, n in parts]) if parts else rows.ids[i * size:(i + 1) * size]
                     for i in range(requests)]
             for name in ("no", "yes"):
@@ -253,7 +262,7 @@ def many(options, trained, judges):
             losses = [u[0] for u in found]
             first = [u[3] for u in found if u[3]]
             told = [evidence.mean([u[i] for u in found]).text(1) if name == "yes" else "–" for i in (1, 2)]
-            table.add(kind, "exact, all rows at once" if name == "exact" else name, *told,
+            table.add(kind, "all rows forgotten at once by exact" if name == "exact" else name, *told,
                       str(min(first)) if first else "–", evidence.mean([l.mean() for l in losses]),
                       evidence.mean([l.max() for l in losses]), evidence.mean([l[a] for l in losses]), evidence.mean([l[b] for l in losses]))
     yield table

@@ -49,14 +49,15 @@ def one_set(options, name, table):
 
 def measure(options):
     columns = [f"{method}: {what}" for method in METHODS
-               for what in ("forget accuracy", "others, change", "loss of the worst other class")]
+               for what in ("accuracy on the forgotten class", "change of accuracy on other classes",
+                            "loss of the worst other class")]
     table = Table("budgets", ["data", "pairs masked", *columns], digits=3,
                   note="Figures of this table are means over classes and seeds, on test rows. The sweeps of budgets "
                        "ignore every limit and guard of a plan to forget. A method takes no pair without a score, so "
                        "the largest budgets of the method `values` have equal results. Codes list the 32 nearest keys: "
                        "if a mask takes all stored keys of a row in a codebook, the codebook adds "
-                       "nothing to the logits of the row, although a search would find a farther key. The largest "
-                       "budgets of the method `activations` take all stored keys of rows in most codebooks.")
+                       "nothing to the logits of the row, although a search would find a farther key. With its "
+                       "largest budgets the method `activations` masks all stored keys of the rows in most codebooks.")
     for name in SETS:
         if not options.quick or name == "cifar10":
             one_set(options, name, table)

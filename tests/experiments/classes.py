@@ -103,13 +103,15 @@ def measure(options):
     alone = Table("classes", ["data of which one class is forgotten by suppress", "masked pairs: least, median, most",
                               "forget accuracy", "change of accuracy on the other classes",
                               "largest loss of one other class", "requests refused"],
-                  note="Figures of this table are means over classes and seeds, on test rows. Refused requests are "
-                       "counted but not measured.")
-    halves = Table("halves", ["data of which half of the classes are forgotten", "half that goes",
-                              "accuracy on other classes: suppress", "exact", "columns dropped",
-                              "suppress less exact", "forget accuracy, suppress"],
+                  note="Figures of this table are means over classes and seeds, on test rows. For a request to forget "
+                       "that the guard refuses, no accuracy is measured.")
+    halves = Table("halves", ["data of which half of the classes are forgotten", "half that is forgotten",
+                              "accuracy on other classes after suppress", "on other classes after exact",
+                              "on other classes, columns dropped", "after suppress less after exact",
+                              "on forgotten classes after suppress"],
                    note="Figures of this table are means over seeds (one seed for data sets with many classes), on "
-                        "test rows. Requests to forget half of the classes that the guard refuses are forced.")
+                        "test rows. A request to forget a class of the half is forced if the guard refuses the "
+                        "request.")
     with tempfile.TemporaryDirectory() as work:
         for name, title in SETS.items():
             if options.quick and name != "clinc150":

@@ -103,8 +103,9 @@ def from_zero(rows, _every):
     return model
 
 
-WAYS = (("joint", joint), ("the split alone", split_alone), ("the split and as many stored codes", as_many_stored),
-        ("all stored codes, going on", all_stored), ("all stored codes, from zero", from_zero))
+WAYS = (("joint", joint), ("each split alone", split_alone),
+        ("each split and as many stored codes of earlier splits", as_many_stored),
+        ("all stored codes, from the present values", all_stored), ("all stored codes, from zero values", from_zero))
 
 
 def placements(options, name, data, seed, rows):
@@ -114,13 +115,13 @@ def placements(options, name, data, seed, rows):
     yield "the first split", dkvb.Codebooks.fit(data.x[:rows][data.y[:rows] < 2], seed=seed)
     if name == "cifar10":
         if rows is None:
-            yield "all rows, the paper's shape", dkvb.Codebooks.fit(data.x, seed=seed, **PAPER)
+            yield "all rows, one selected key of 4,096", dkvb.Codebooks.fit(data.x, seed=seed, **PAPER)
         yield "tiny100", dkvb.Codebooks.fit(evidence.load(options, "tiny100").x[:rows], seed=seed)
 
 
 def learning(options):
-    table = evidence.Table("continual", ["data learned in splits", "keys placed on", "values learn from", "accuracy",
-                                         "less than joint"])
+    table = evidence.Table("continual", ["data learned in splits", "rows that keys are placed on",
+                                         "codes that values learn from", "accuracy", "accuracy below joint training"])
     seeds, limit, unlike = options.seeds, QUICK if options.quick else None, 0
     for name in ("cifar10",) if options.quick else ("cifar10", "clinc150"):
         data, found = evidence.load(options, name), {}
@@ -131,24 +132,27 @@ def learning(options):
                     models[way] = learn(rows, EVERY[name])
                     found.setdefault((where, way), []).append(rows.accuracy(models[way]))
                     print(f"    {name}, {where}, {way}: {found[where, way][-1]:.4f}", flush=True)
-                unlike += len(evidence.differing(models["joint"], models["all stored codes, from zero"]))
+                unlike += len(evidence.differing(models["joint"], models["all stored codes, from zero values"]))
         for (where, way), accuracies in found.items():
             lost = evidence.paired(found[where, "joint"], accuracies)
-            table.add(f"accuracy on {name}", f"keys placed on {where}",
-                      "joint training" if way == "joint" else f"training on {way}", evidence.mean(accuracies),
-                      "–" if way == "joint" else lost)
+            if way == "joint":
+                cells = f"accuracy on {name} learned at once", "joint training", "–"
+            else:
+                cells = (f"accuracy on {name} learned in splits", f"training on {way}",
+                         f"{table.text(lost)} below joint training")
+            table.add(cells[0], f"keys placed on {where}", cells[1], evidence.mean(accuracies), cells[2])
         if name == "cifar10":
             for where, way in found:
                 if way != "joint":
                     lost = np.mean(found[where, "joint"]) - np.mean(found[where, way])
                     table.bar(f"cifar10, keys placed on {where}, values trained on {way}: accuracy below joint "
                               f"training", float(lost), "<=", 0.01)
-    table.bar("values trained on all stored codes, from zero: sections of model files unlike those of joint training",
-              unlike, "<=", 0)
+    table.bar("values trained on all stored codes, from zero values: sections of model files unlike those of joint "
+              "training", unlike, "<=", 0)
     table.note = (f"Figures of this table are means over {seeds} seeds, on test rows of all classes after the last "
-                  f"split. For clinc150, "
-                  f"*going on* trains on all stored codes after every {EVERY['clinc150']} splits, and on the split "
-                  "alone after the other splits.")
+                  f"split of the classes. For clinc150, training that goes on from the present values is on all stored "
+                  f"codes after every {EVERY['clinc150']} splits, and on the codes of the new split alone after the "
+                  "other splits.")
     return table
 
 
@@ -284,7 +288,8 @@ LIVES = (("joint training on the classes that stay", Joint), ("exact", Exact), (
 def forgetting(options):
     table = evidence.Table("continual-forgetting", ["way of forgetting between splits",
                                                     "accuracy on the classes that stay",
-                                                    "less than joint", "forgotten classes answered",
+                                                    "accuracy below joint training",
+                                                    "fraction of the forgotten classes' test rows answered correctly",
                                                     "fraction of pairs out of use"])
     data, found, limit = evidence.load(options, "cifar10"), {}, QUICK if options.quick else None
     for seed in range(options.seeds):
@@ -299,8 +304,8 @@ def forgetting(options):
                   evidence.mean(gone), evidence.mean(dead))
     table.note = (f"Figures of this table are means over {options.seeds} seeds, on test rows, after the last of 5 "
                   f"splits of cifar10, each "
-                  "of which lost its first class before the next split. Every split is learned together with all "
-                  "earlier rows of the classes that stay.")
+                  "of which lost its first class before the next split. In the experiment on forgetting "
+                  "between splits, every split is learned together with all earlier rows of the classes that stay.")
     return table
 
 

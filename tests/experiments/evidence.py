@@ -247,7 +247,7 @@ class Table:
         self.rows, self.bars = [], []
 
     def add(self, *cells):
-        self.rows.append([self._text(cell) for cell in cells])
+        self.rows.append([self.text(cell) for cell in cells])
         print(f"  {self.name}: " + " | ".join(self.rows[-1]), flush=True)
 
     def bar(self, what, found, sense, wanted):
@@ -257,7 +257,7 @@ class Table:
                          f"{sense} {wanted:g}")
         print(f"  {self.name}: {self.bars[-1]}", flush=True)
 
-    def _text(self, cell):
+    def text(self, cell):
         if isinstance(cell, (Figure, Paired)):
             return cell.text(self.digits)
         return _digits(cell, self.digits) if isinstance(cell, float) else str(cell)

@@ -30,7 +30,8 @@ LOOK = 3000  # Largest number of rows of each kind that are measured.
 SHARES = (0.05, 0.2)  # Fractions of all pairs to mask for rows given by ids, for which no number of pairs is searched.
 QUICK = 3000  # Number of rows of a data set with --quick.
 KLOM_ROWS, KLOM_MODELS, KLOM_TESTS = 5000, 20, 1000  # For KLoM: rows of cifar10, models in each ensemble, test rows.
-FIGURES = ("forgotten rows", "rows like them", "kept rows", "test rows", "membership, AUC")
+FIGURES = ("accuracy on forgotten rows", "accuracy on rows like them", "accuracy on kept rows", "accuracy on test rows",
+           "membership AUC")
 
 
 class Base:
@@ -300,8 +301,8 @@ def exact_table(exacts, options):
               0)
     table.bar("forgettings by exact after which a section of the model file differs from that of a never trained model",
               sum(bool(sections) for found in exacts.values() for _, sections in found.said), "<=", 0)
-    table.note = ("The figures of forget sets are those of `exact`; the model *never trained* on the rows has the "
-                  f"same figures. Figures of this table are means over classes, draws of rows and {options.seeds} "
+    table.note = ("The figures of this table are measured after `exact`; a model *never trained* on the forget set has "
+                  f"the same figures. Figures of this table are means over classes, draws of rows and {options.seeds} "
                   "seed(s).")
     return table
 
@@ -314,7 +315,8 @@ def suppress_table(suppresses, options):
         refused = [why for why in found.said if why]
         refused = f"{len(refused)} of {len(found.said)}{': ' if refused else ''}{'; '.join(sorted(set(refused)))}"
         if not found.figures:
-            table.add(name, how, "–", "–", *("–" for _ in FIGURES), "–", refused)
+            table.add(name, how, "–", "none: the plan refused every request to forget", *("–" for _ in FIGURES), "–",
+                      refused)
             continue
         figures, gaps = np.array(found.figures), found.gaps()
         for i, model in enumerate(("before", "suppress", "retrained")):
@@ -336,9 +338,11 @@ def one_of_each(base):
 def klom_table(options):
     """Makes the table of KLoM of `exact`, which is noise by construction, for one forget set of each kind of cifar10,
     on fewer rows."""
-    table = evidence.Table("forget-sets-klom", ["forget set whose KLoM is measured", "forgotten rows: exact", "floor",
-                                                "kept rows: exact",
-                                                "floor", "test rows: exact", "floor"], digits=3)
+    table = evidence.Table("forget-sets-klom", ["forget set whose KLoM is measured",
+                                                "KLoM of forgotten rows after exact",
+                                                "noise floor on forgotten rows", "KLoM of kept rows after exact",
+                                                "noise floor on kept rows", "KLoM of test rows after exact",
+                                                "noise floor on test rows"], digits=3)
     cifar10, models = evidence.load(options, "cifar10"), 2 if options.quick else KLOM_MODELS
     limit = QUICK if options.quick else KLOM_ROWS
     gaps = {"klom_forgotten": [], "klom_retained": [], "klom_rest": []}
@@ -362,16 +366,16 @@ def klom_table(options):
             cells += [ours.value, floor.value]
         table.add(name, *cells)
     for figure, found in gaps.items():
-        table.bar(f"{figure}: KLoM of exact above its noise floor (by construction), low end of the 95 % interval "
-                  f"over the sets",
+        table.bar(f"{figure}, the KLoM of models that forgot by exact, less its noise floor: low end of the 95 % "
+                  "interval over the forget sets",
                   evidence.mean(found).low, "<=", 0)
     table.note = (f"The KLoM figures are mean KL divergences between margins of {models} models that forgot and of "
                   f"{models} models that never saw the rows; both are trained by the same call, so `exact` is at its "
                   f"noise floor by construction. The noise floor of KLoM is the divergence of {models} further "
                   "models that "
-                  f"never saw the rows. The models learn the first {limit:,} rows of cifar10, with other seeds for "
-                  f"each forget set. The test rows are those of classes without a forgotten row, or all test rows if "
-                  f"there are no such classes.")
+                  f"never saw the rows. The models whose KLoM is measured learn the first {limit:,} rows of cifar10, "
+                  "with other seeds for each forget set. KLoM of test rows is measured on the classes without a "
+                  "forgotten row, or on all test rows if there are no such classes.")
     return table
 
 

@@ -143,8 +143,9 @@ def measure(options):
     n = len(task.forgotten)
     whole = evidence.Table("language", ["way of forgetting intents", "masked pairs, median", "requests refused",
                                         "accuracy on forgotten intents, pooled", "accuracy on other intents",
-                                        "others, change", "least change", "out of scope, AUROC", "change",
-                                        "forgotten as out of scope, AUROC"])
+                                        "change of accuracy on other intents", "least change of accuracy",
+                                        "AUROC of detecting out-of-scope sentences", "change of that AUROC",
+                                        "AUROC of detecting forgotten sentences"])
     seeds = range(options.seeds)
     units = {}  # dict from (strength, how) to a list of (seed, figures, figures before, refused, pairs)
     chosen, by_score = [], {}
@@ -175,10 +176,11 @@ def measure(options):
     tests = len(task.data.test_y) // task.data.classes
     whole.note = (f"Figures of this table are means over {options.seeds} seeds × {n} intents ({tests} test sentences "
                   f"each); `exact` one by "
-                  f"one and {n} in turn were measured with seed 0 only. The score that detects out-of-scope "
-                  f"sentences is the {score}, chosen on training rows. The values of `exact` are "
+                  f"one and {n} in turn were measured with seed 0 only. In this table the score "
+                  f"*{score}*, which was chosen on training rows, detects out-of-scope sentences. The values after "
+                  f"`exact` are "
                   f"{'bit for bit those' if same else '**not** those'} of "
-                  f"a training without the rows (all {n}, seed 0).")
+                  f"a training without the forgotten rows (checked with all {n} intents, seed 0).")
     for (strength, how), found in units.items():
         after, before = [f[0] for f in found], [f[1] for f in found]
         change = [a["others"] - b["others"] for a, b in zip(after, before)]
@@ -205,11 +207,18 @@ def measure(options):
     yield whole
 
     every = evidence.Table("language-scores", ["score that detects out-of-scope sentences",
-                                               "chosen by, training rows", "others, before", "out of scope, before",
-                                               f"suppress, all {n}", f"exact, all {n}", "forgotten as out of scope, suppress",
-                                               "exact", "suppress, one by one", "exact, one by one"])
-    every.note = ("The table of scores has AUROCs; *others* is the accuracy on test rows of all intents. The two "
-                  "reference methods of the table of scores are trained again without the forgotten intents.")
+                                               "AUROC on training rows, which chooses the score",
+                                               "accuracy on all intents, before",
+                                               "AUROC of out-of-scope sentences, before",
+                                               f"out-of-scope sentences, suppress, all {n}",
+                                               f"out-of-scope sentences, exact, all {n}",
+                                               f"AUROC of forgotten sentences, suppress, all {n}",
+                                               f"forgotten sentences, exact, all {n}",
+                                               "forgotten sentences, suppress, one by one",
+                                               "forgotten sentences, exact, one by one"])
+    every.note = ("The figures of the table of scores are AUROCs, except in the column of accuracy, which is that on "
+                  "test rows of all intents. The two reference methods, logistic regression and the nearest training row, "
+                  "are trained again without the forgotten intents.")
     for name in SCORES:
         pick = lambda key, what: evidence.mean([f[0][what][name] for f in units[key]])
         every.add(name, evidence.mean([found[name] for found in chosen]),

@@ -128,19 +128,18 @@ def measure(options):
                       "out for later forgetting; heads are fitted on all rows and have one value. The seconds of "
                       "libdkvb are for placing keys, search and training values together.")
     forgets = Table("linear-head-forgotten", ["data of which one class is forgotten", "way of forgetting",
-                                              "accuracy on other classes, before", "others", "others less logistic's",
-                                              "forgotten class",
-                                              "seconds"], digits=3,
+                                              "accuracy on other classes, before", "other classes, after",
+                                              "other classes, after less logistic's",
+                                              "forgotten class, after", "seconds of forgetting"], digits=3,
                     note=f"Figures of this table are means over {CLASSES} evenly spread classes, forgotten one at a "
-                         f"time; figures of libdkvb are also means over seeds. *Others* and *forgotten class* are test "
-                         f"accuracies of the other classes "
-                         "and of the forgotten class. The seconds of a way of forgetting are those of planning and "
-                         "applying *suppress*, of "
+                         f"time; figures of libdkvb are also means over seeds. Accuracies before and after the "
+                         "forgetting of a class are measured on test rows. The seconds of a way of forgetting are "
+                         "those of planning and applying *suppress*, of "
                          "training values again for *exact* (both from codes), of taking the rows out of ridge, and "
                          "of fitting logistic again with the penalty of all rows.")
     probes = Table("linear-head-probe", ["data of the probe", "linear head fitted on all rows", "AUC of the class",
                                          "accuracy on the class"], digits=3,
-                   note="Figures of this table are means over the same classes as in the table before. The AUC of a "
+                   note=f"Figures of this table are means over {CLASSES} evenly spread classes. The AUC of a "
                         "head compares test rows of the class with all other test rows, by the score of the class "
                         "less the largest other score. Forgetting in a model does not change the AUC of a head.")
     with tempfile.TemporaryDirectory() as work:
@@ -161,10 +160,12 @@ def measure(options):
 
 def fitted(table, title, ours, heads):
     seconds = mean([one.before.seconds for one in ours])
-    table.add(title, "ours", "–", mean([one.before.all() for one in ours]), f"{seconds.mean:.1f}", "–")
+    right = table.text(mean([one.before.all() for one in ours]))
+    table.add(title, "ours", "–", f"{right} of test rows right", f"{seconds.mean:.1f} s of training", "–")
     for kind, head in heads.items():
-        table.add(title, kind, f"{head.info.penalty:g}", head.before.all(), f"{head.seconds:.1f}",
-                  f"{head.seconds - head.info.choosing:.1f}")
+        table.add(title, kind, f"penalty {head.info.penalty:g}", f"{table.text(head.before.all())} of test rows right",
+                  f"{head.seconds:.1f} s of training",
+                  f"{head.seconds - head.info.choosing:.1f} s without choosing the penalty")
 
 
 def forgotten(table, title, labels, ours, heads):

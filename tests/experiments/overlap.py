@@ -44,9 +44,9 @@ def measure(options):
                               "change of accuracy of the class that is not forgotten", "least and most change"],
                   note="Figures of this table are means over pairs of classes, of all seeds together, on test rows. "
                        "Requests to forget that the guard refuses are forced.")
-    told = Table("foretold", ["data of the correlation", "overlap with change of accuracy",
-                              "overlap with size of the change",
-                              "overlap with the nearest class, with number of masked pairs"], digits=2,
+    told = Table("foretold", ["data of the correlation", "correlation of overlap and change of accuracy",
+                              "of overlap and size of the change",
+                              "of overlap with the nearest class and number of masked pairs"], digits=2,
                  note="The table of overlap has Pearson's correlation coefficients, as means over seeds.")
     with tempfile.TemporaryDirectory() as work:
         for name, title in SETS.items():

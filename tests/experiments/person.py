@@ -161,9 +161,11 @@ def pairs(model, x):
 def one_in_turn(options):
     table = evidence.Table(
         "person", ["features of the faces", "model that forgot one person",
-                   "pictures of the person answered, of 3, mean", "most", "others lost of 117", "others lost, most",
-                   "logits and one picture of each tell", "codes and one picture of each tell", "membership, AUC",
-                   "name in the file", "sections unlike retrained"], digits=3)
+                   "pictures of the person answered, of 3, mean", "pictures of the person answered, most",
+                   "pictures of other people lost, of 117, mean", "pictures of other people lost, most",
+                   "fraction of the person's pictures that a probe of logits recognises",
+                   "fraction that a probe of codes recognises", "membership AUC",
+                   "name of the person in the file", "sections of the file unlike retrained"], digits=3)
     people = range(PEOPLE) if not options.quick else evidence.spread(PEOPLE, 2)
     worst, refused = {"answered": 0, "lost": 0.0, "probe": 0.0, "sections": 0}, 0
     for name, *data in representations(options):
@@ -193,8 +195,8 @@ def one_in_turn(options):
                 gap = np.mean([u[probe] for u in units[subject]]) - np.mean([u[probe] for u in units[retrained]])
                 worst["probe"] = max(worst["probe"], float(gap))
         told = ridge(faces.x[faces.known], faces.test_x) == faces.test_y
-        table.note += (f"With the features *{name}*, ridge regression without any model recognises "
-                       f"{told.mean():.3f} of the test pictures. ")
+        table.note += (f"Without any model, ridge regression fitted to the features *{name}* of one picture of each "
+                       f"person recognises {told.mean():.3f} of all test pictures. ")
     if refused:
         table.note += f"{refused} requests to suppress were refused and had to be forced. "
     table.bar("test pictures answered with a person forgotten by suppress, purge or exact, most of 3",
@@ -205,17 +207,17 @@ def one_in_turn(options):
               "fraction", worst["probe"], "<=", 0)
     table.bar("sections of the model file after exact that differ from those of a retrained model",
               worst["sections"], "<=", 0)
-    table.note += (f"Figures of this table are means over {len(people)} people and {options.seeds} seed(s). The "
-                   f"attacker of the two columns "
-                   "*… one picture of each tell* has one picture of each of the 40 people, and uses ridge regression "
-                   "on logits or the nearest neighbour on codes.")
+    table.note += (f"Figures of this table are means over {len(people)} people and {options.seeds} seed(s). For "
+                   "the two columns of probes the attacker has one picture of each of the 40 people, and uses ridge "
+                   "regression on logits or the nearest neighbour on codes.")
     return table
 
 
 def in_a_row(options):
-    columns = ["rows", "requests so far"]
+    columns = ["features of the faces", "people forgotten so far"]
     for subject in ("suppress, every pair", "suppress, a tenth of all pairs", "exact", "retrained"):
-        columns += [f"{subject}: answered", "others lost"] + ["refused so far"] * subject.startswith("suppress")
+        columns += [f"{subject}: answered", f"{subject}: others lost"]
+        columns += [f"{subject}: requests refused so far"] * subject.startswith("suppress")
     table = evidence.Table("person-in-a-row", columns, digits=3)
     counts = IN_A_ROW if not options.quick else IN_A_ROW[:2]
     seeds, most = 1 if options.quick else max(SEEDS, options.seeds), 0

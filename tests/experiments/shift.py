@@ -108,8 +108,9 @@ def tables_of_classes(options):
             f"× {n} classes. {refused} of {len(units['suppress'])} requests to suppress a class were refused; the "
             f"refused requests were forced.")
     table = evidence.Table("shift", ["corruption of the test pictures", "accuracy on other classes, before",
-                                     "suppress", "exact", "fitted without", "suppress less before",
-                                     "return, before", "suppress", "at most", "exact", "fitted without"], told)
+                                     "other classes, suppress", "other classes, exact", "other classes, fitted without",
+                                     "other classes, suppress less before", "return, before", "return, suppress",
+                                     "return, suppress, at most", "return, exact", "return, fitted without"], told)
     worst = {"exact": -1.0, "suppress": -1.0}
     for place in pictures.places:
         pick = lambda way, what: [unit[place][what] for unit in units[way]]
@@ -124,12 +125,14 @@ def tables_of_classes(options):
     table.bar("answers with the class forgotten by exact, less those of a model fitted without the class, most of "
               "all corruptions", worst["exact"], "<=", .01)
     table.bar("answers with the class forgotten by suppress, less those of a model fitted without the class, "
-              "reported only",
+              "a figure that is only reported",
               worst["suppress"], "<=", .01)
     yield table
 
-    table = evidence.Table("shift-calibration", ["calibration error at strength of corruption",
-                                                 *WAYS, "suppress less before", "exact less before"],
+    table = evidence.Table("shift-calibration", ["strength of corruption",
+                                                 *(f"calibration error, {way}" for way in WAYS),
+                                                 "error after suppress less before",
+                                                 "error after exact less before"],
                            "The table of calibration has the expected calibration error (15 bins) on rows of the "
                            "other classes, all kinds of corruption of a strength together. " + told)
     for strength in (0, *STRENGTHS):

@@ -56,12 +56,13 @@ class Trained(Fresh):
 def attacked(options, work):
     """Measures PrivLeak of three attacks, the average gap, accuracies and recovery; the units of means are pairs of a
     class and a seed."""
-    table = Table("strengths", ["data", "values", *(f"PrivLeak, {a[11:]}" for a in ATTACKS),
-                                *(s.replace("_", " ") for s in SHOWN)], digits=3,
+    table = Table("strengths", ["data of the audit", "model that is audited",
+                                *(f"PrivLeak of the attack {a[11:]}" for a in ATTACKS),
+                                *(f"`{s}`" for s in SHOWN)], digits=3,
                   note=f"Figures of this table are means over classes and seeds, with {options.shadows} shadow and 2 "
                        f"reference models per audit. PrivLeak is (AUC − AUC retrained) / AUC retrained; "
-                       f"docs/audit.md defines the other "
-                       "figures under the same names.")
+                       "docs/audit.md defines the figures of all other columns of this table, under the names that "
+                       "the columns have.")
     for name in ["clinc150"] if options.quick else options.sets.split(","):
         title = SETS[name]
         data, units = evidence.load_few(options, name), {way: [] for way in WAYS}
@@ -89,13 +90,14 @@ def of_rows(estimate, rows):
 def diverging(options, work):
     """Measures KLoM of one class between unlearned and retrained models: mean and 95th percentile over the rows."""
     name = "clinc150" if options.quick else "cifar10"
-    table = Table("klom", ["values", *(part for g in GROUPS for part in (f"{g[5:]}, mean", "95 % below")), "verdicts"],
-                  digits=3, note=f"KLoM in this table is for {SETS[name]}, forgetting the first of evenly spread "
-                                 f"classes, and "
-                                 f"{options.klom} models per ensemble. Intervals are over the rows of one audit, at "
-                                 "most 1,000 of each group. *Replay* is the noise floor: retrained against retrained "
-                                 "models. A verdict judges the paired difference of KLoM to the noise floor in one "
-                                 "group of rows. "
+    table = Table("klom", ["model whose KLoM is measured",
+                           *(part for g in GROUPS for part in (f"KLoM of {g[5:]} rows, mean",
+                                                               f"{g[5:]} rows, 95th percentile")), "verdicts"],
+                  digits=3, note=f"This table has KLoM after the first of the evenly spread classes of {SETS[name]} "
+                                 f"was forgotten, for ensembles of {options.klom} models. Intervals are over the rows "
+                                 "of one audit, at most 1,000 of each group. The line *replay* is the noise floor of "
+                                 "KLoM: it compares two ensembles of retrained models. A verdict judges the paired "
+                                 "difference of KLoM to the noise floor in one group of rows. "
                                  "`exact` is a replay: it gives the values of training without the rows, so its KLoM "
                                  "is at the noise floor by construction.")
     data = evidence.load_few(options, name)

@@ -464,25 +464,31 @@ def tables(run):
     options = run.options
     classes = ", ".join(map(str, run.classes))
     name = "peers-cifar10"
-    table = evidence.Table(name, ["kind of model", "method of forgetting", "units", "accuracy on the forgotten class",
-                                  "accuracy on the kept classes", "membership", "less retrained", "KLoM",
-                                  "ms", "forward, G", "backward, G", "with encoder, G", "kept rows read"], digits=3,
+    table = evidence.Table(name, ["kind of model", "method of forgetting", "units (class and seed)",
+                                  "accuracy on the forgotten class", "accuracy on the kept classes", "membership AUC",
+                                  "membership AUC less that of the retrained model", "KLoM", "time in ms",
+                                  "10⁹ multiply-adds of forward passes", "of backward passes",
+                                  "10⁹ multiply-adds with encoder", "kept rows read"], digits=3,
                            note=f"Figures of this table are means over classes {classes} of CIFAR-10 × "
                                 f"{options.seeds} seeds, with "
-                                f"{options.threads} threads. KLoM is over N = {run.heads} models, for the first "
+                                f"{options.threads} threads. In the table of peers KLoM is over N = "
+                                f"{run.heads} models, for the first "
                                 f"class and the settings of the first seed. Times, multiply-adds and numbers of rows "
-                                f"in this table are medians. If codes are "
+                                f"in the table of peers are medians. If codes are "
                                 "not stored, searching the held-out rows of the bottleneck takes "
                                 f"{statistics.median(run.search):.2g} s more.")
     for head, way in sorted(run.results, key=lambda key: (*HEADS, "bottleneck").index(key[0])):
         add_row(table, run, head, way)
     yield table
-    against = evidence.Table(f"{name}-scrub", ["method of libdkvb", "model of SCRUB", "units",
-                                               "accuracy on the forgotten class", "accuracy on the kept classes",
-                                               "distance of membership to retrained", "time", "multiply-adds",
-                                               "with encoder"], digits=4,
-                             note="A difference is libdkvb's accuracy less SCRUB's, for each class and seed; a cost "
-                                  "is the ratio of two medians.")
+    against = evidence.Table(f"{name}-scrub", ["method of libdkvb", "model on which SCRUB forgets",
+                                               "units (class and seed)",
+                                               "difference of accuracy on the forgotten class",
+                                               "difference of accuracy on the kept classes",
+                                               "difference of the distance of membership to retrained",
+                                               "ratio of times", "ratio of multiply-adds",
+                                               "ratio of multiply-adds with encoder"], digits=4,
+                             note="A difference in this table is the figure of libdkvb less that of SCRUB, for each "
+                                  "class and seed; a ratio is the median cost of libdkvb divided by that of SCRUB.")
     for head in HEADS:
         compare(against, run, head)
     read = max(one.retained for way in (OURS, GIVEN) for one in run.results["bottleneck", way] if one)
