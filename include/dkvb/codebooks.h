@@ -49,7 +49,10 @@ typedef struct dkvb_codebooks dkvb_codebooks;
 
 /** Ways to place the keys of codebooks. The numbers of the DKVB_KEYINIT_… constants are part of the ABI. */
 enum {
-    /** Each key is an exponential moving average of the rows that chose it, as in the paper of the bottleneck. */
+    /**
+     * Each key is an exponential moving average of the rows nearest to it, as in the paper of the discrete key-value
+     * bottleneck.
+     */
     DKVB_KEYINIT_EMA = 0,
     /** Each key is a projected row, drawn at random for each codebook; sampled keys are not private (docs/guide.md). */
     DKVB_KEYINIT_SAMPLE = 1,
@@ -57,7 +60,7 @@ enum {
     DKVB_KEYINIT_MEANS = 2
 };
 
-/** Options for building codebooks. Callers initialise the options with `DKVB_KEYINIT_OPTIONS_INIT`. */
+/** Options for building codebooks. Callers initialise a `dkvb_keyinit_options` with `DKVB_KEYINIT_OPTIONS_INIT`. */
 typedef struct dkvb_keyinit_options {
     size_t struct_size; /**< size of dkvb_keyinit_options in bytes, set by DKVB_KEYINIT_OPTIONS_INIT */
     uint32_t method;    /**< way to place the keys: DKVB_KEYINIT_EMA, _SAMPLE or _MEANS */
@@ -163,7 +166,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_fit(dkvb_codebooks **out, con
  * @param[out] out   the growing codebooks, which the caller releases with dkvb_codebooks_free(); NULL on failure.
  * @param      dim   length of a row of features, 1 to 1,048,576.
  * @param      opts  options of the growing codebooks; NULL for the defaults.
- * @return `DKVB_OK` on success; `DKVB_EINVAL` or `DKVB_ENOMEM` on failure.
+ * @return `DKVB_EINVAL` for an invalid argument; `DKVB_ENOMEM` if memory runs out.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_begin(dkvb_codebooks **out, size_t dim,
                                                          const dkvb_keyinit_options *opts);
@@ -171,15 +174,15 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_begin(dkvb_codebooks **out, s
 /**
  * Move the keys of growing codebooks by one step of exponential moving averages over a batch of rows:
  *
- *     rows of key j:  N_j <- decay N_j + (1 - decay) n_j
- *     place of key j: key_j <- key_j + (1 - decay) (s_j - n_j key_j) / N_j
+ *     average number of rows nearest to key j:  N_j <- decay N_j + (1 - decay) n_j
+ *     place of key j:                           key_j <- key_j + (1 - decay) (s_j - n_j key_j) / N_j
  *
- * In the formulas for key j, n_j is the number of batch rows that are nearest to the key, s_j is the sum of these rows,
- * and N_j is the moving average of n_j. The formulas for key j are the usual update of vector quantisers (van den Oord
- * et al. 2017, arXiv 1711.00937, appendix A.1), written as an update of the key itself. The first batch of rows gives
- * the first keys, and the mean that is subtracted from all rows; so the first batch needs at least `keys` rows. Every
- * call of dkvb_codebooks_step() is one step, whatever `batch` of the options says. A cancelled dkvb_codebooks_step()
- * changes nothing, unless it was the first step of the codebooks.
+ * In the formulas for key j, `decay` is an option, n_j is the number of batch rows that are nearest to the key, s_j is
+ * the sum of these rows, and N_j is the moving average of n_j. The formulas for key j are the usual update of vector
+ * quantisers (van den Oord et al. 2017, arXiv 1711.00937, appendix A.1), written as an update of the key itself. The
+ * first batch of rows gives the first keys, and the mean that is subtracted from all rows; the first batch therefore
+ * needs at least `keys` rows. Every call of dkvb_codebooks_step() is one step, whatever `batch` of the options says. A
+ * cancelled dkvb_codebooks_step() changes nothing, unless it was the first step of the codebooks.
  *
  * @param codebooks  the growing codebooks, which are not frozen yet.
  * @param x          `float[n][input_dim]`, rows of the batch, finite.
@@ -201,7 +204,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_step(dkvb_codebooks *codebook
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_freeze(dkvb_codebooks *codebooks);
 
 /**
- * Arrays from which dkvb_codebooks_from_arrays() makes codebooks. Callers initialise the struct with
+ * Arrays from which dkvb_codebooks_from_arrays() makes codebooks. Callers initialise a `dkvb_codebooks_arrays` with
  * `DKVB_CODEBOOKS_ARRAYS_INIT`; the library reads the struct during the call only.
  */
 typedef struct dkvb_codebooks_arrays {
@@ -236,7 +239,7 @@ DKVB_INIT_FUNCTION(dkvb_codebooks_arrays, DKVB_CODEBOOKS_ARRAYS_INIT)
  * @param      arrays  the arrays from which the codebooks are made: projection and keys.
  * @param      opts    options of the codebooks, of which the shapes, `normalize`, the seed of the projections and the
  *                     allocator are read.
- * @return `DKVB_OK` on success; `DKVB_EINVAL` or `DKVB_ENOMEM` on failure.
+ * @return `DKVB_EINVAL` for an invalid argument; `DKVB_ENOMEM` if memory runs out.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_from_arrays(dkvb_codebooks **out,
                                                                const dkvb_codebooks_arrays *arrays,
@@ -247,7 +250,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_from_arrays(dkvb_codebooks **
  * dkvb_codebooks_retain().
  *
  * @param codebooks  the codebooks that get one more owner; NULL does nothing.
- * @return the same pointer that was passed as `codebooks`.
+ * @return the pointer `codebooks` that the caller passed.
  */
 DKVB_API dkvb_codebooks *dkvb_codebooks_retain(dkvb_codebooks *codebooks);
 
@@ -269,7 +272,7 @@ DKVB_API void dkvb_codebooks_free(dkvb_codebooks *codebooks);
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_get_info(const dkvb_codebooks *codebooks, dkvb_codebooks_info *info);
 
 /**
- * Memory that receives copies of the arrays of codebooks. Callers initialise the struct with
+ * Memory that receives copies of the arrays of codebooks. Callers initialise a `dkvb_codebooks_copies` with
  * `DKVB_CODEBOOKS_COPIES_INIT`. dkvb_codebooks_copies names one pointer for each array; an array whose pointer is NULL
  * is not copied.
  */
@@ -308,8 +311,8 @@ DKVB_INIT_FUNCTION(dkvb_codebooks_copies, DKVB_CODEBOOKS_COPIES_INIT)
  *
  * @param codebooks  the codebooks whose arrays are copied.
  * @param to         the memory that receives the copied arrays of the codebooks.
- * @return `DKVB_ENOTFOUND` if a whitening matrix is asked for and the codebooks do not whiten rows (nothing is copied
- *         then); `DKVB_EINVAL` for an invalid argument.
+ * @return `DKVB_ENOTFOUND` if a whitening matrix is asked for and the codebooks do not whiten rows (then no array is
+ *         copied); `DKVB_EINVAL` for an invalid argument.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_get_arrays(const dkvb_codebooks *codebooks,
                                                               const dkvb_codebooks_copies *to);

@@ -47,7 +47,7 @@ enum {
 #define DKVB_ARRAY_MAX_NDIM 8
 
 /**
- * Array of numbers in memory, in C order. Callers initialise the struct with `DKVB_ARRAY_INIT`.
+ * Array of numbers in memory, in C order. Callers initialise a `dkvb_array` with `DKVB_ARRAY_INIT`.
  *
  * A function that fills in an array ignores all members of the struct but `struct_size`, and overwrites them; callers
  * must first release an array that already owns elements with dkvb_array_free().
@@ -97,10 +97,10 @@ enum {
  * Elements of type bool in a file become numbers of type `DKVB_DTYPE_U8`.
  *
  * With DKVB_READ_IN_PLACE, dkvb_array_read() maps a `.npy` file into memory if its elements have 2 bytes or more, are
- * little-endian and in C order, and copies all other files. The operating system then reads pages of a mapped file when
- * they are needed, so the array may be larger than memory. The caller must not write to `data` of a mapped array.
- * Nobody may change or shorten a mapped file before dkvb_array_free(); replacing it by another file of the same name is
- * safe.
+ * little-endian and in C order, and copies all other files. The operating system reads pages of a memory-mapped file
+ * only when they are needed, so a mapped array may be larger than memory. The caller must not write to `data` of a
+ * mapped array. Nobody may change or shorten a memory-mapped file before dkvb_array_free(); replacing it by another
+ * file of the same name is safe.
  *
  * dkvb_array_read() never uses more memory than the unpacked file and the array need, and allocates no more than the
  * bytes read so far justify. The size of an array in bytes, without dimensions of length 0, must fit into `ptrdiff_t`.
@@ -244,7 +244,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_labels_survey(dkvb_labels_info *info, c
  * @param ndim   number of dimensions of the array.
  * @param shape  `uint64_t[ndim]`, length of each dimension of the array.
  * @param data   elements of the array in C order; may be NULL if there are none.
- * @return `DKVB_OK` on success; `DKVB_EINVAL`, `DKVB_EIO` or `DKVB_ENOMEM` on failure.
+ * @return `DKVB_EINVAL` for an invalid argument; `DKVB_EIO` if the file cannot be written; `DKVB_ENOMEM` if memory runs
+ *         out.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_npy_write(const char *path, uint32_t dtype, uint32_t from, uint32_t ndim,
                                                    const uint64_t *shape, const void *data);

@@ -50,7 +50,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_file_write(const char *path, const void
  * @param[out] data  `uint8_t[*size]`, the next bytes of the file; NULL when the callback is invoked.
  * @param[out] size  number of bytes that the callback supplies, 0 when the callback is invoked; a callback that leaves
  *                   0 ends the file.
- * @return 0 to continue; any other number cancels the writing, and the target file stays as it was.
+ * @return 0 from the callback continues the writing; any other number cancels the writing, and the target file stays as
+ *         it was.
  */
 typedef int (*dkvb_part_fn)(void *user, const void **data, size_t *size);
 

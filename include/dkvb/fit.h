@@ -1,6 +1,6 @@
 /**
  * @file
- * @brief Fit: it makes a trained model from rows and labels, with settings that suit the data.
+ * @brief A fit makes a trained model from rows and labels, with settings that suit the data.
  *
  * `dkvb train` and the Python module call dkvb_fit(). dkvb_fit() chooses all settings that the caller left open, places
  * keys, searches every row once, trains the values, and fits the softmax temperature on rows that the values did not
@@ -43,8 +43,8 @@ extern "C" {
  *  @{ */
 
 /**
- * Rows that a fit learns from. Callers initialise the struct with `DKVB_FIT_ROWS_INIT`; the library reads the struct
- * during the call only.
+ * Rows that a fit learns from. Callers initialise a `dkvb_fit_rows` with `DKVB_FIT_ROWS_INIT`; the library reads the
+ * struct during the call only.
  *
  * Rows of a fit can have numbers (ids) or names. The id of a named row is a hash: the first 8 bytes, little-endian, of
  * SHA-256(salt, name). The salt of the ids has 16 bytes and is computed from all names and labels, so equal rows get
@@ -139,11 +139,11 @@ enum {
  * @param user   the pointer `user` of dkvb_fit_options.
  * @param stage  name of the stage: "whitening", "keys", "search", "values", "temperature" or "codes"; without a
  *               codeset, "temperature" comes before "values".
- * @return 0 to continue; any other number cancels the fit.
+ * @return 0 from the callback continues the fit; any other number cancels the fit.
  */
 typedef int (*dkvb_stage_fn)(void *user, const char *stage);
 
-/** Options of a fit. Callers initialise the options with `DKVB_FIT_OPTIONS_INIT`. */
+/** Options of a fit. Callers initialise a `dkvb_fit_options` with `DKVB_FIT_OPTIONS_INIT`. */
 typedef struct dkvb_fit_options {
     size_t struct_size; /**< size of dkvb_fit_options in bytes, set by DKVB_FIT_OPTIONS_INIT */
     /** Settings of the fit; NULL lets the library choose all settings to suit the data. */
@@ -376,16 +376,16 @@ DKVB_INIT_FUNCTION(dkvb_trial, DKVB_TRIAL_INIT)
  *
  * @param user   the pointer `user` of dkvb_tune_options.
  * @param trial  the finished trial of dkvb_tune().
- * @return 0 to continue; any other number cancels the tuning.
+ * @return 0 from the callback continues the tuning; any other number cancels the tuning.
  */
 typedef int (*dkvb_trial_fn)(void *user, const dkvb_trial *trial);
 
-/** Options of dkvb_tune(). Callers initialise the options with `DKVB_TUNE_OPTIONS_INIT`. */
+/** Options of dkvb_tune(). Callers initialise a `dkvb_tune_options` with `DKVB_TUNE_OPTIONS_INIT`. */
 typedef struct dkvb_tune_options {
     size_t struct_size; /**< size of dkvb_tune_options in bytes, set by DKVB_TUNE_OPTIONS_INIT */
     /**
-     * Exact number of trials, which makes the result the same on every machine; 0 makes as many trials as `seconds`
-     * allow.
+     * Exact number of trials of dkvb_tune(), for settings that are equal on every machine; 0 makes as many trials as
+     * the time limit `seconds` allows.
      */
     uint32_t trials;
     double seconds;                  /**< time in seconds after which no trial begins; 0 for no time limit */

@@ -26,7 +26,7 @@ extern "C" {
 #define DKVB_IMAGE_MAX_SIDE 65535
 
 /**
- * A picture in memory: its size and its pixels. Callers initialise the struct with `DKVB_IMAGE_INIT`.
+ * A picture in memory: its size and its pixels. Callers initialise a `dkvb_image` with `DKVB_IMAGE_INIT`.
  *
  * A function that fills in a picture ignores all members of the struct but `struct_size`, and overwrites them; callers
  * must first release a picture that already owns pixels with dkvb_image_free().
@@ -111,8 +111,8 @@ enum {
 };
 
 /**
- * Handle of an ordered set of pictures on disk. A set never changes after it was opened, so any number of threads may
- * use it at once.
+ * Handle of an ordered set of pictures on disk. A set of pictures never changes after it was opened, so any number of
+ * threads may use it at once.
  */
 typedef struct dkvb_imageset dkvb_imageset;
 
@@ -136,7 +136,10 @@ enum {
     DKVB_IMAGES_LIST = 6
 };
 
-/** Options for opening a set of pictures. Callers initialise the options with `DKVB_IMAGESET_OPTIONS_INIT`. */
+/**
+ * Options for opening a set of pictures. Callers initialise a `dkvb_imageset_options` with
+ * `DKVB_IMAGESET_OPTIONS_INIT`.
+ */
 typedef struct dkvb_imageset_options {
     size_t struct_size;              /**< size of dkvb_imageset_options in bytes, set by DKVB_IMAGESET_OPTIONS_INIT */
     uint32_t format;                 /**< format of the set of pictures, DKVB_IMAGES_… */
@@ -159,9 +162,9 @@ DKVB_INIT_FUNCTION(dkvb_imageset_options, DKVB_IMAGESET_OPTIONS_INIT)
  * of their names, and the pictures of a class are in byte order of their relative paths. Folders of pictures may nest
  * to any depth inside the folder of a class. Files whose names end in .png, .jpg, .jpeg or .webp, in upper or lower
  * case, are pictures. Files of a folder whose names do not end like those of pictures are counted and left out. Files
- * and folders whose names begin with a dot, and folders named __MACOSX and @@eaDir, are skipped. Pictures that lie
- * directly in the folder of the set come first and have no class. A folder without subfolders is a set without classes.
- * Links to folders are followed, except a link to a folder that the path already leads through.
+ * and folders whose names begin with a dot, and folders named __MACOSX and @@eaDir, are left out of a set of pictures.
+ * Pictures that lie directly in the folder of the set come first and have no class. A folder without subfolders is a
+ * set without classes. Links to folders are followed, except a link to a folder that the path already leads through.
  *
  * A CIFAR data set in its binary version is a file, or a folder with data_batch_*.bin or train.bin, which hold its
  * training pictures. Class names of CIFAR come from batches.meta.txt, fine_label_names.txt or coarse_label_names.txt
@@ -282,7 +285,7 @@ DKVB_API const char *dkvb_imageset_class_name(const dkvb_imageset *set, uint32_t
  *
  * @param      set    the set of pictures that was opened from a folder.
  * @param      index  rank of the file-name ending: 0 for the ending that most files have, then 1, 2, ….
- * @param[out] count  number of files whose names have this ending; or NULL.
+ * @param[out] count  number of files whose names have the returned ending; or NULL.
  * @return the file-name ending in lower case, for example ".txt"; "" for file names without an ending; NULL if `index`
  *         is past the last ending.
  */

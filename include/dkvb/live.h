@@ -34,7 +34,7 @@ extern "C" {
  */
 typedef struct dkvb_live dkvb_live;
 
-/** Options of dkvb_live_open(). Callers initialise the struct with `DKVB_LIVE_OPTIONS_INIT`. */
+/** Options of dkvb_live_open(). Callers initialise a `dkvb_live_options` with `DKVB_LIVE_OPTIONS_INIT`. */
 typedef struct dkvb_live_options {
     size_t struct_size; /**< size of dkvb_live_options in bytes, set by DKVB_LIVE_OPTIONS_INIT */
     /**
@@ -79,10 +79,10 @@ DKVB_API void dkvb_live_free(dkvb_live *live);
  * before the replacement keeps the old model to its end. While no model file is replaced, dkvb_live_acquire() takes no
  * lock: it costs one file status query and two atomic operations.
  *
- * A new model file must fit the old one: it must have the same codebooks (`birth` of dkvb_model_info), the same names
- * of columns and the same encoder, but may have more classes. A new model file that is missing, unreadable or does not
- * fit is an error: the old model is not handed out, since the new file may be the one that forgets. After a failed
- * dkvb_live_acquire(), the next one tries again to open the new model file.
+ * A new model file must fit the model file that it replaces: codebooks (`birth` of dkvb_model_info), names of columns
+ * and encoder must be equal in both, but the new model may have more classes. A new model file that is missing,
+ * unreadable or does not fit is an error: the old model is not handed out, since the new file may be the one that
+ * forgets. After a failed dkvb_live_acquire(), the next call tries again to open the new model file.
  *
  * @param      live   the live model whose model is used.
  * @param[out] model  the model, memory-mapped and read-only, valid until dkvb_live_release(); NULL on failure.
@@ -121,7 +121,7 @@ enum {
     DKVB_SERVICE_LINES = 2    /**< kind of a service's input: lines of CSV text */
 };
 
-/** Options of dkvb_service_new(). Callers initialise the struct with `DKVB_SERVICE_OPTIONS_INIT`. */
+/** Options of dkvb_service_new(). Callers initialise a `dkvb_service_options` with `DKVB_SERVICE_OPTIONS_INIT`. */
 typedef struct dkvb_service_options {
     size_t struct_size; /**< size of dkvb_service_options in bytes, set by DKVB_SERVICE_OPTIONS_INIT */
     /** Number of classes that the service names in an answer, likeliest class first; 0 stands for one. */
@@ -155,7 +155,7 @@ typedef struct dkvb_answers {
     /** Answers to send to the client, in the order of the input; valid until the next function call for the service. */
     const void *bytes;
     size_t size;   /**< number of bytes of answers to send to the client */
-    uint64_t rows; /**< number of rows that were answered, including rows for which the model abstained */
+    uint64_t rows; /**< number of rows that the service answered, including rows for which the model abstained */
     /** Number of rows for which the model abstained (gave no class), as dkvb_model_predict() counts them. */
     uint64_t abstained;
     uint64_t refused; /**< number of input frames or lines that the service answered by an error message */
@@ -223,9 +223,9 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_service_put(dkvb_service *service, cons
  * `DKVB_EFORMAT`, the service cannot continue, and every further call returns `DKVB_EFORMAT`; earlier calls answered
  * all rows before the damaged input.
  *
- * @param      service  the service that answers.
- * @param[out] answers  receives the answers to the batch, with `size` 0 if no row is complete; the caller sets its
- *                      member `struct_size`.
+ * @param      service  the service that answers its client's rows.
+ * @param[out] answers  receives the answers to the batch of rows, with `size` 0 if no row is complete; the caller sets
+ *                      its member `struct_size`.
  * @param      run      run options of the call (threads, progress, ranks); NULL for the defaults.
  * @return `DKVB_EFORMAT` if the service's input cannot be understood any further, or ends within a frame, with a
  *         message that names the frame or line; `DKVB_EMISMATCH` if columns that the model needs are missing;
