@@ -41,7 +41,8 @@
  * that, the audit also measures a second retrained model (*replay*), trained with another seed. docs/audit.md gives the
  * formula and source of every audit figure, and says what no figure can show.
  *
- * Threads: an audit only reads models and rows. Audits of equal inputs have equal bits, for any number of threads.
+ * Threads: an audit only reads models and rows. Audit reports of equal inputs have equal bits, for any number of
+ * threads.
  */
 #ifndef DKVB_AUDIT_H
 #define DKVB_AUDIT_H
@@ -150,8 +151,9 @@ typedef struct dkvb_audit_options {
     dkvb_stage_fn stage;
     void *user; /**< pointer that the `stage` callback of the audit receives */
     /**
-     * Even number of reference models for the membership attack RMIA, 2 to 65,536; 0 skips RMIA. RMIA reuses the shadow
-     * models, and the audit trains reference models only beyond the number `shadows`.
+     * Even number of reference models for the membership attack RMIA, 2 to 65,536; 0 skips RMIA. RMIA uses the
+     * `shadows` shadow models as reference models, and the audit trains only the further reference models that RMIA
+     * needs.
      */
     uint32_t rmia_models;
     /**
@@ -224,11 +226,10 @@ enum {
      * forgotten classes.
      */
     DKVB_AUDIT_CONSTANT_REST = 8,
-    /** Recovery figure: accuracy on forgotten classes of new values that were trained on the model's codes. */
+    /** Recovery figure: accuracy on forgotten classes after new values were trained on the model's codes. */
     DKVB_AUDIT_PROBE_CLASS = 9,
     /**
-     * Recovery figure: accuracy on classes that were not forgotten of new values that were trained on the model's
-     * codes.
+     * Recovery figure: accuracy on classes that were not forgotten after new values were trained on the model's codes.
      */
     DKVB_AUDIT_PROBE_REST = 10,
     /** Recovery figure: accuracy on forgotten classes after further training of the model on 10 rows per class. */
@@ -407,9 +408,9 @@ typedef struct dkvb_audit_report {
     uint32_t rmia_models; /**< number of reference models that the membership attack RMIA used */
     uint32_t models;      /**< number of models in each ensemble of the divergence KLoM */
     /**
-     * Number of unlearned models of the divergence KLoM for which the audit planned the forget requests anew. An
-     * unlearned model of KLoM gets the mask of the audited model instead, or no mask if the audited model has none, if
-     * a request in the model's journal is unknown or the new plan of a request was refused.
+     * Number of unlearned models of the divergence KLoM for which the audit planned the forget requests anew. If a
+     * request in the model's journal is unknown, or the new plan of a request was refused, an unlearned model of KLoM
+     * gets the mask of the audited model, or no mask if the audited model has none.
      */
     uint32_t planned;
 } dkvb_audit_report;
@@ -437,7 +438,7 @@ typedef struct dkvb_audit_report {
  * @param      rows     training and test rows of the audit; at least 2 of the training rows are forgotten.
  * @param      opts     options of the audit; NULL for the defaults.
  * @param      run      run options of the call (threads, progress, ranks); NULL for the defaults. The progress callback
- *                      counts from 0 in each stage of the audit.
+ *                      of `run` counts from 0 in each stage of the audit.
  * @return `DKVB_EINVAL` for a row, label or option out of range, for too few rows, or if no row was forgotten (the
  *         message begins with "training rows", "training labels", "test rows", "test labels", "forgotten rows" or
  *         "options"); `DKVB_EMISMATCH` if `before` or the codeset belongs to other keys, if the codeset belongs to

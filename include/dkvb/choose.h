@@ -4,8 +4,8 @@
  * the mask first.
  *
  * The budget of a request to forget says how many (codebook, key) pairs enter the mask. Most methods compute the score
- * of a pair from two counts: f is how often the rows to forget select the pair, and r is how often the rows to keep
- * select the pair.
+ * of a (codebook, key) pair from two counts: f is how often the rows to forget select the pair, and r is how often the
+ * rows to keep select the pair.
  *
  * - Method `activations`: the score of a (codebook, key) pair is f, how often the rows to forget select the pair, and
  *   the budget counts pairs (arXiv 2311.15268, section 4.1).
@@ -21,9 +21,10 @@
  * The counts f (selections by rows to forget) and r (selections by rows to keep) of a (codebook, key) pair come from
  * the codes of rows, or from the counts of each class that the model keeps (dkvb_model_count_classes()). If the model
  * keeps counts of each class, a request to forget classes needs no rows. The method `every` shows the largest effect
- * that masking can have. With k > 1 the method `every` masks most pairs of a model (docs/unlearning.md). The method
- * `values` computes the norm of a pair's values without classes that are marked DKVB_ASIDE. The method `values` may
- * therefore mask pairs that serve only classes marked DKVB_ASIDE, since the norm leaves these classes out.
+ * that masking can have. With more than one selected key per codebook (k > 1), the method `every` masks most pairs of a
+ * model (docs/unlearning.md). The method `values` computes the norm of a pair's values without classes that are marked
+ * DKVB_ASIDE. The method `values` may therefore mask pairs that serve only classes marked DKVB_ASIDE, since the norm
+ * leaves these classes out.
  *
  * The order of requests to forget does not matter if all codes were searched without a mask, since the mask in force is
  * the union of the masks of all requests. dkvb_forget_plan() finds how large the budget of a request must be (plan.h).
@@ -73,8 +74,8 @@ enum {
 };
 
 /**
- * Marks that a request gives to rows and classes. The numbers of DKVB_KEEP, DKVB_FORGET and DKVB_ASIDE are part of the
- * ABI.
+ * Marks that a request to forget gives to rows and classes. The numbers of DKVB_KEEP, DKVB_FORGET and DKVB_ASIDE are
+ * part of the ABI.
  */
 enum {
     DKVB_KEEP = 0,   /**< the row or class is to be kept: its rows count for r, the selections by rows to keep */

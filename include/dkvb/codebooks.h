@@ -10,8 +10,8 @@
  * The prepared row `y` is computed from a row of features `z` by a half-whitening matrix `W` (only if the option
  * `whiten` is set) and by a scaling to length 1 (only if the option `normalize` is set). Each codebook projects the
  * prepared row by random signs, a fast Walsh-Hadamard transform, and a selection of outputs of the transform. The signs
- * and the selection of a projection follow from the seed (docs/numerics.md, *Projection*). The library rounds the
- * projected numbers `q` to bytes `r`, with one scale per codebook:
+ * and the selection of a projection follow from the seed of the codebooks (docs/numerics.md, *Projection*). The library
+ * rounds the projected numbers `q` to bytes `r`, with one scale per codebook:
  *
  *     rounded projection of a row:  r = round(q * scale), limited to -63 .. 63
  *
@@ -147,8 +147,8 @@ DKVB_INIT_FUNCTION(dkvb_codebooks_info, DKVB_CODEBOOKS_INFO_INIT)
  * @param      n     number of key rows, at least `keys`.
  * @param      dim   length of a key row, 1 to 1,048,576.
  * @param      opts  options of building the codebooks; NULL for the defaults.
- * @param      run   run options of the call (threads, progress, ranks); NULL for the defaults. The progress callback
- *                   counts finished codebooks.
+ * @param      run   run options of the call (threads, progress, ranks); NULL for the defaults. The progress callback of
+ *                   `run` counts finished codebooks.
  * @return `DKVB_EINVAL` for an option out of range, too few key rows, or a feature that is not finite (the message
  *         names row and column); `DKVB_ENOMEM`; `DKVB_ECANCELLED`.
  */
@@ -288,7 +288,8 @@ typedef struct dkvb_codebooks_copies {
     /** `float[input_dim][input_dim]`, half-whitening matrix; must be NULL if rows are not whitened. */
     float *whitening;
     float *scales; /**< `float[codebooks]`, scale of each codebook (steps per unit of projected rows) */
-    int8_t *keys;  /**< `int8_t[codebooks][keys][key_dim]`, keys in steps of the scale; purged keys are zeros */
+    /** `int8_t[codebooks][keys][key_dim]`, keys in steps of their codebook's scale; purged (erased) keys are zeros. */
+    int8_t *keys;
 } dkvb_codebooks_copies;
 
 /** Initialiser of dkvb_codebooks_copies that gives every member its default. */
@@ -306,8 +307,8 @@ DKVB_INIT_FUNCTION(dkvb_codebooks_copies, DKVB_CODEBOOKS_COPIES_INIT)
  * projection is the Walsh-Hadamard matrix in its natural order: H[i][j] = 1 if the number of 1 bits of i & j is even,
  * else -1. Transform t of the prepared row is h[t], and the projection of the row by codebook c is q[c]:
  *
- *     transform t of the row:               h[t] = H (signs[t] y)
- *     projection of the row by codebook c:  q[c][i] = h flattened [order[c][i]]
+ *     transform t of the prepared row y:    h[t] = H (signs[t] y), with the Walsh-Hadamard matrix H
+ *     projection of the row by codebook c:  q[c][i] = number order[c][i] of all transforms h, one after another
  *
  * @param codebooks  the codebooks whose arrays are copied.
  * @param to         the memory that receives the copied arrays of the codebooks.

@@ -64,10 +64,14 @@ enum {
  * are part of the ABI.
  */
 enum {
-    /** Each part of a codes file stores features if they take fewer bytes than packed codes, else packed codes. */
+    /**
+     * Choice of contents: each part of the codes file stores features if they take fewer bytes than packed codes, else
+     * packed codes.
+     */
     DKVB_KEPT_AUTO = 0,
-    DKVB_KEPT_CODES = 1,   /**< each part of a codes file stores packed codes */
-    DKVB_KEPT_FEATURES = 2 /**< each part of a codes file stores the features that codes are searched from */
+    DKVB_KEPT_CODES = 1, /**< choice of contents: each part of the codes file stores packed codes */
+    /** Choice of contents: each part of the codes file stores the features from which codes are searched. */
+    DKVB_KEPT_FEATURES = 2
 };
 
 /**
@@ -171,7 +175,7 @@ DKVB_INIT_FUNCTION(dkvb_codeset_rows, DKVB_CODESET_ROWS_INIT)
  * option `keep`, whether the part stores features; later rows must then bring features of the same type and number of
  * columns. A codeset that keeps names needs the names of new rows, whose hashes must be their ids.
  *
- * @param set   the codeset, to which the rows are added.
+ * @param set   the codeset to which new rows are added.
  * @param part  the part of the codeset: DKVB_PART_TRAINING or DKVB_PART_HELD_OUT.
  * @param rows  the rows to add, with as many codebooks and keys (`k`) as the part has, new ids, labels of -1 or more,
  *              codes that were searched without a mask, and finite features.
@@ -220,11 +224,11 @@ DKVB_INIT_FUNCTION(dkvb_codeset_source, DKVB_CODESET_SOURCE_INIT)
  * of a codeset stores its features in one number type: the smallest type that holds exactly all features of the rows
  * that were added first.
  *
- * @param set        the codeset, to which the rows are added.
+ * @param set        the codeset to which new rows are added.
  * @param codebooks  codebooks that the codes of the codeset belong to.
  * @param source     the rows to add to the codeset, given by their features.
- * @param run        run options of the call (threads, progress, ranks); NULL for the defaults. The progress callback
- *                   counts rows of the codeset.
+ * @param run        run options of the call (threads, progress, ranks); NULL for the defaults. The progress callback of
+ *                   `run` counts rows of the codeset.
  * @return any status code of dkvb_codeset_add_rows() and dkvb_search(); also `DKVB_EINVAL` if the number type of a part
  *         does not hold the features exactly. A failed dkvb_codeset_add_features() adds nothing.
  */
@@ -304,8 +308,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_get_info(const dkvb_codeset *se
  * @param set        the codeset, which receives its missing codes.
  * @param codebooks  codebooks that the codes of the codeset belong to.
  * @param part       the part of the codeset: DKVB_PART_TRAINING, DKVB_PART_HELD_OUT or DKVB_PART_BOTH.
- * @param run        run options of the call (threads, progress, ranks); NULL for the defaults. The progress callback
- *                   counts rows of the codeset.
+ * @param run        run options of the call (threads, progress, ranks); NULL for the defaults. The progress callback of
+ *                   `run` counts rows of the codeset.
  * @return `DKVB_EMISMATCH` for codebooks other than those of the codeset, even if nothing has to be searched, or for
  *         features with another number of columns; `DKVB_EINVAL`; `DKVB_ENOMEM`; `DKVB_ECANCELLED`. If
  *         dkvb_codeset_search() fails, the part of the codeset that it searched has no codes.

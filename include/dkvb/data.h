@@ -93,8 +93,8 @@ enum {
  * Read an array file of numbers. The first bytes of an array file tell whether it is a `.npy` or an IDX file.
  *
  * An array file is a `.npy` file (versions 1.0 to 3.0; bool, integers and floats; either byte order; C or Fortran
- * order) or an IDX file (plain or gzip). The array in memory is in C order and in the byte order of the machine.
- * Elements of type bool in a file become numbers of type `DKVB_DTYPE_U8`.
+ * order) or an IDX file (plain or gzip). The array that dkvb_array_read() reads into memory is in C order and in the
+ * byte order of the machine. Elements of type bool in a file become numbers of type `DKVB_DTYPE_U8`.
  *
  * With DKVB_READ_IN_PLACE, dkvb_array_read() maps a `.npy` file into memory if its elements have 2 bytes or more, are
  * little-endian and in C order, and copies all other files. The operating system reads pages of a memory-mapped file

@@ -574,8 +574,8 @@ class codebooks : public detail::handle<dkvb_codebooks, dkvb_codebooks_free>
     }
 
     /**
-     * Places keys on rows of `columns` numbers each. The argument `options` may be NULL for the default options of
-     * placing keys.
+     * Makes frozen codebooks, whose keys are placed on the rows `x` of `columns` numbers each. The argument `options`
+     * may be NULL for the default options of placing keys.
      */
     static codebooks fit(span<const float> x, std::size_t columns, const dkvb_keyinit_options *options = nullptr,
                          const run &how = run())
@@ -783,7 +783,7 @@ class request
         out.ids_.assign(ids.data(), ids.data() + ids.size());
         return out;
     }
-    /** Request to forget what the caller names in `options`: codes of rows, a mask, or a text of requests. */
+    /** Request to forget what the caller names in `options`: codes of rows, a mask, or a text that lists requests. */
     static request of_options(const dkvb_forget_request &options)
     {
         request out;

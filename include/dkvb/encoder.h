@@ -252,7 +252,8 @@ typedef struct dkvb_encode_options {
 DKVB_INIT_FUNCTION(dkvb_encode_options, DKVB_ENCODE_OPTIONS_INIT)
 
 /**
- * Encode pictures in memory into rows of features. Worker threads resize the pictures in memory from malloc().
+ * Encode pictures in memory into rows of features. Worker threads of an encoding resize pictures in memory that
+ * malloc() gives.
  *
  * @param      encoder  the encoder that encodes the pictures.
  * @param      images   `dkvb_image[n]`, pictures of any size (of one fixed size for the encoder `pixels`), all with the
@@ -261,7 +262,7 @@ DKVB_INIT_FUNCTION(dkvb_encode_options, DKVB_ENCODE_OPTIONS_INIT)
  * @param[out] x        `float[n][dim]`, rows of features; undefined if the call fails.
  * @param      opts     options of encoding, of which only `trace` is read; NULL for the defaults.
  * @param      run      run options of the call (threads, progress, ranks); NULL for the defaults. The progress callback
- *                      counts encoded pictures.
+ *                      of `run` counts encoded pictures.
  * @return `DKVB_EINVAL` for an invalid argument; `DKVB_EMISMATCH` for a picture of a size that the encoder `pixels`
  *         does not accept; `DKVB_EFORMAT` if weights are so large that a sum is not finite; `DKVB_ECANCELLED`;
  *         `DKVB_ENOMEM`.
@@ -271,19 +272,19 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_encoder_encode(const dkvb_encoder *enco
                                                         const dkvb_run_options *run);
 
 /**
- * Encode the pictures `first` to `first + n - 1` of a set into rows of features. All threads decode pictures, a few at
- * a time, in memory from malloc().
+ * Encode the pictures `first` to `first + n - 1` of a set into rows of features. All threads of an encoding decode
+ * pictures, a few at a time, in memory that malloc() gives.
  *
  * @param      encoder  the encoder that encodes the pictures.
  * @param      set      the set of pictures of which some are encoded.
- * @param      first    number in the set of the first picture to encode.
+ * @param      first    number of the first picture to encode, in the set of pictures.
  * @param      n        number of pictures to encode.
  * @param[out] x        `float[n][dim]`, rows of features; rows of pictures that cannot be read are zeros.
  * @param      opts     options of encoding; NULL for the defaults.
  * @param      run      run options of the call (threads, progress, ranks); NULL for the defaults. The progress callback
- *                      counts encoded pictures.
- * @return any status code of dkvb_encoder_encode(); also `DKVB_ENOTFOUND` if the set of pictures has no pictures with
- *         these numbers.
+ *                      of `run` counts encoded pictures.
+ * @return any status code of dkvb_encoder_encode(); also `DKVB_ENOTFOUND` if the set of pictures has fewer than `first
+ *         + n` pictures.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_encoder_encode_set(const dkvb_encoder *encoder, const dkvb_imageset *set,
                                                             uint64_t first, size_t n, float *x,
@@ -335,7 +336,7 @@ DKVB_INIT_FUNCTION(dkvb_encode_report, DKVB_ENCODE_REPORT_INIT)
  * @param      opts     options of encoding, with `readable` as `uint8_t[pictures of the set]`; NULL for the defaults.
  * @param[out] report   receives counts of read and unreadable pictures, also after a failure; or NULL.
  * @param      run      run options of the call (threads, progress, ranks); NULL for the defaults. The progress callback
- *                      counts the pictures of the set.
+ *                      of `run` counts the pictures of the set.
  * @return any status code of dkvb_encoder_encode_set() and dkvb_npy_write(); `DKVB_EMISMATCH` if the partial file
  *         PATH.part holds rows of other pictures, of another encoder or another number type, or if ranks were given
  *         different inputs; `DKVB_ESTATE` if another process works on the partial file; `DKVB_EFORMAT` if a file of

@@ -48,8 +48,8 @@ extern "C" {
  *
  * Rows of a fit can have numbers (ids) or names. The id of a named row is a hash: the first 8 bytes, little-endian, of
  * SHA-256(salt, name). The salt of the ids has 16 bytes and is computed from all names and labels, so equal rows get
- * equal ids. A codeset keeps the salt, and keeps the names if the option `keep_names` is 1. dkvb_fit() refuses two
- * names with equal hashes, like two equal names.
+ * equal ids. A codeset keeps the salt of its row ids, and keeps the names of rows if the option `keep_names` is 1.
+ * dkvb_fit() refuses two equal names of rows, and two names with equal hashes.
  */
 typedef struct dkvb_fit_rows {
     size_t struct_size;    /**< size of dkvb_fit_rows in bytes, set by DKVB_FIT_ROWS_INIT */
@@ -96,7 +96,7 @@ enum {
 
 /**
  * Settings of a fit. A setting is open if its member is 0 (DKVB_WHITEN_CHOOSE for `whiten`): the library then chooses a
- * value that suits the data. `DKVB_SETTINGS_INIT` leaves all settings open.
+ * value that suits the data. `DKVB_SETTINGS_INIT` leaves all settings open, for the library to choose.
  */
 typedef struct dkvb_settings {
     size_t struct_size; /**< size of dkvb_settings in bytes, set by DKVB_SETTINGS_INIT */
@@ -114,7 +114,7 @@ typedef struct dkvb_settings {
     uint32_t whiten; /**< when rows are half-whitened, DKVB_WHITEN_…; ignored if the fit is given codebooks */
 } dkvb_settings;
 
-/** Initialiser of dkvb_settings that leaves all settings open. */
+/** Initialiser of dkvb_settings that leaves all settings open, for the library to choose. */
 #define DKVB_SETTINGS_INIT                                                                                             \
     {                                                                                                                  \
         sizeof(dkvb_settings), DKVB_KEYINIT_OPTIONS_INIT,                                                              \
@@ -127,7 +127,8 @@ DKVB_INIT_FUNCTION(dkvb_settings, DKVB_SETTINGS_INIT)
  * of the ABI.
  */
 enum {
-    DKVB_PRESET_NONE = 0, /**< no preset: the library chooses all open settings to suit the data */
+    /** No preset: the library chooses all settings that the caller left open (0) to suit the data. */
+    DKVB_PRESET_NONE = 0,
     DKVB_PRESET_PAPER = 1 /**< preset with the shape and training recipe of the bottleneck's paper (arXiv 2207.11240) */
 };
 
@@ -181,7 +182,7 @@ typedef struct dkvb_fit_options {
 DKVB_INIT_FUNCTION(dkvb_fit_options, DKVB_FIT_OPTIONS_INIT)
 
 /**
- * Choose all open settings to suit the data, as dkvb_fit() does.
+ * Choose all settings that the caller left open (0) to suit the data, as dkvb_fit() does.
  *
  * dkvb_fit_suit() fills in codebooks, keys, key_dim, top_k, epochs, batch and learning_rate where they are 0. For rows
  * with a single column, `normalize` becomes 0, since scaling to length 1 would leave only the sign.
@@ -197,16 +198,16 @@ DKVB_INIT_FUNCTION(dkvb_fit_options, DKVB_FIT_OPTIONS_INIT)
  *                          (docs/method.md). DKVB_PRESET_PAPER leaves settings that the paper does not specify as they
  *                          are.
  * @param         bytes     largest size of the model file in bytes; 0 for no limit. Under a size limit, the library
- *                          chooses open numbers of codebooks and keys as near to what suits the data as the limit
- *                          allows. The size limit counts values of 16 bits, but not class names, the name of the
- *                          encoder and counts of classes. The size limit leaves room for a whitening matrix of
- *                          `columns` by `columns`, unless the setting `whiten` is DKVB_WHITEN_NEVER. The setting
- *                          DKVB_WHITEN_CHOOSE becomes DKVB_WHITEN_NEVER if the whitening matrix would take over a
- *                          quarter of the size limit, since too few keys would be left, or if rows have more columns
+ *                          chooses numbers of codebooks and keys that the caller left open (0) as near to what suits
+ *                          the data as the limit allows. The size limit counts values of 16 bits, but not class names,
+ *                          the name of the encoder and counts of classes. The size limit leaves room for a whitening
+ *                          matrix of `columns` by `columns`, unless the setting `whiten` is DKVB_WHITEN_NEVER. The
+ *                          setting DKVB_WHITEN_CHOOSE becomes DKVB_WHITEN_NEVER if the whitening matrix would take over
+ *                          a quarter of the size limit, since too few keys would be left, or if rows have more columns
  *                          than a comparison of whitening allows.
  * @return `DKVB_EINVAL` if `struct_size` of the settings is not set, if the preset is unknown, or if the size limit
  *         `bytes` is too small; the message then names the smallest possible limit (enough for 16 codebooks of 64 keys,
- *         if both numbers are open).
+ *         if the numbers of codebooks and keys are both left open).
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_fit_suit(dkvb_settings *settings, size_t rows, size_t columns,
                                                   uint32_t classes, uint32_t preset, uint64_t bytes);
@@ -308,10 +309,11 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_fit(dkvb_model **model, dkvb_codeset **
 /**
  * Continue the training of a model with more rows.
  *
- * dkvb_fit_more() searches the new rows with the model's keys and mask, and trains the values on these rows. The
- * classes, `top_k`, whitening and number type of the model do not change. The library chooses open training settings
- * (epochs, batch, learning rate) to suit the new rows. New rows of new classes alone would lower the values of earlier
- * classes, since classes share (codebook, key) pairs; so callers should also give new rows of earlier classes.
+ * dkvb_fit_more() searches the new rows with the model's keys and mask, and trains the values on these rows.
+ * dkvb_fit_more() does not change the classes, `top_k`, whitening and number type of the model. dkvb_fit_more() chooses
+ * training settings (epochs, batch, learning rate) that the caller left open (0) to suit the new rows. New rows of new
+ * classes alone would lower the values of earlier classes, since classes share (codebook, key) pairs; so callers should
+ * also give new rows of earlier classes.
  *
  * If dkvb_fit_more() gets a codeset, the new rows join the rows of the codeset. `codeset` must be the codeset that the
  * model was trained on, as for dkvb_model_replay(). A fraction of the new rows is held out, the codeset records the

@@ -37,8 +37,8 @@ typedef struct dkvb_image {
     uint32_t height;    /**< height of the picture in pixels */
     uint32_t channels;  /**< 1 if the picture is grey, 3 if its channels are red, green and blue */
     /**
-     * EXIF orientation of the picture, 1 (upright) to 8; 0 if unknown. The pixels of the picture lie as they are stored
-     * in the file, whatever the orientation.
+     * EXIF orientation of the picture, 1 (upright) to 8; 0 if unknown. The pixels of a picture are in the order in
+     * which the file stores them, whatever the EXIF orientation.
      */
     uint32_t orientation;
     /** `uint8_t[height][width][channels]`, pixels owned by the picture, unless the caller set the pointer. */
@@ -77,11 +77,12 @@ DKVB_API uint32_t dkvb_image_codecs(void);
  * Read a picture from a file, or from the bytes of a picture file in memory. The first bytes of a picture file tell its
  * kind.
  *
- * The pixels equal those of PIL's `Image.open(path).convert("RGB")`. dkvb_image_read() looks up palettes, drops
- * transparency, ignores gamma and colour profiles, and turns CMYK into RGB by the products of the complements. Samples
- * of 16 bits keep their high byte (PIL clips 16-bit grey instead). A grey picture keeps one channel; all functions of
- * the library treat a grey picture as three equal channels. dkvb_image_read() does not apply the EXIF orientation, as
- * PIL does not. Sets of pictures and encoders apply the EXIF orientation if their option `upright` is 1.
+ * The pixels that dkvb_image_read() reads equal those of PIL's `Image.open(path).convert("RGB")`. dkvb_image_read()
+ * looks up palettes, drops transparency, ignores gamma and colour profiles, and turns CMYK into RGB by the products of
+ * the complements. Picture samples of 16 bits are reduced to their high byte (PIL clips 16-bit grey instead). A grey
+ * picture keeps one channel; all functions of the library treat a grey picture as three equal channels. Like PIL,
+ * dkvb_image_read() does not apply the EXIF orientation. Sets of pictures and encoders apply the EXIF orientation if
+ * their option `upright` is 1.
  *
  * A WebP file always gives a picture of three channels. dkvb_image_read() refuses an animated WebP file.
  *

@@ -3,10 +3,10 @@
  * @brief Serving: answering rows, as they arrive, from a model file that forget operations replace while a
  * program uses it.
  *
- * A forget operation replaces its model file by a new file (file.h). A program that mapped the old model file into
- * memory would go on to answer from what was forgotten. A live model (dkvb_live) notices the new model file: every use
- * of the model begins with dkvb_live_acquire(), which first checks which file has the path. docs/serving.md explains
- * how to run server processes.
+ * A forget operation replaces its model file by a new file (file.h). A program that mapped the model file into memory
+ * before a forget operation replaced the file would still answer from what was forgotten. A live model (dkvb_live)
+ * notices the new model file: every use of the model begins with dkvb_live_acquire(), which first checks which file has
+ * the path. docs/serving.md explains how to run server processes.
  */
 #ifndef DKVB_LIVE_H
 #define DKVB_LIVE_H
@@ -92,8 +92,8 @@ DKVB_API void dkvb_live_free(dkvb_live *live);
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_live_acquire(dkvb_live *live, const dkvb_model **model);
 
 /**
- * End a use of a live model that dkvb_live_acquire() began. The library frees a model that was replaced when its last
- * use ends.
+ * End a use of a live model that dkvb_live_acquire() began. When the last use of a replaced model ends, the library
+ * frees the replaced model.
  *
  * @param live   the live model whose model was used.
  * @param model  the model that dkvb_live_acquire() returned, released once for each acquisition; NULL does nothing.
@@ -175,18 +175,19 @@ DKVB_INIT_FUNCTION(dkvb_answers, DKVB_ANSWERS_INIT)
  * Begin a service: a conversation with a client about a live model.
  *
  * Input frames of a service are `.npy` files of float16, float32, float64, uint8 or bool, one after another. An input
- * frame with one dimension is one row; an input frame with more dimensions has one row for each index of the first
- * dimension. Each input frame is answered by one frame, which has the shape of the input frame without its columns:
- * `int32` classes, with -1 for an abstention. With the option `top`, an answer frame has one more dimension of length
- * `top`; with `scores`, an answer frame is `float32` with one more dimension of all classes. An input frame of another
- * shape or type, or with a number that is not finite, is answered by a frame of NumPy's type S without dimensions,
- * which holds the error message.
+ * frame of a service with one dimension is one row; an input frame with more dimensions has one row for each index of
+ * the first dimension. A service answers each input frame by one frame, which has the shape of the input frame without
+ * its columns: `int32` classes, with -1 for an abstention. With the option `top` of a service, an answer frame has one
+ * more dimension of length `top`; with the option `scores`, an answer frame is `float32` with one more dimension of all
+ * classes. A service answers an input frame of a wrong shape or type, or with a number that is not finite, by a frame
+ * of NumPy's type S without dimensions, which holds the error message.
  *
- * A service answers each non-empty input line by one line, `row,label,probability,error`. With the option `top`, an
- * answer line has further fields `label_2,probability_2` and so on; with `scores`, the fields of an answer line are
- * `row`, one for each class, and `error`. The first input line may hold names of columns; the service answers that line
- * by the names of the answer's columns. If the columns of a model have names, the service finds features by these
- * names. An input line that is not a valid row is answered by a line with the error message as its last field.
+ * A service answers each non-empty input line by one line, `row,label,probability,error`. With the option `top` of a
+ * service, an answer line has further fields `label_2,probability_2` and so on; with `scores`, the fields of an answer
+ * line are `row`, one for each class, and `error`. The first input line may hold names of columns; the service answers
+ * that line by the names of the answer's columns. If the columns of a model have names, the service finds features by
+ * these names. A service answers an input line that is not a valid row by a line with the error message as its last
+ * field.
  *
  * @param[out] out   the service that begins, which the caller releases with dkvb_service_free(); NULL on failure.
  * @param      live  live model to answer from, which must outlive the service; many services may share one live model.
