@@ -352,7 +352,10 @@ typedef struct dkvb_audit_figure {
      */
     const char *verdict;
     uint32_t kind; /**< kind of the figure: DKVB_AUDIT_AUC_…, DKVB_AUDIT_SHARE_…, DKVB_AUDIT_GAP or DKVB_AUDIT_KLOM */
-    /** 1 if the audit measured the figure; 0 if the figure was left out or had no rows, and all its numbers are NaN. */
+    /**
+     * 1 if the audit measured the figure; 0 if the figure was left out or had no rows, and all numbers of the figure
+     * are NaN.
+     */
     uint32_t measured;
     dkvb_audit_estimate value; /**< measured value of the audit figure, with its 95 % interval */
     /**

@@ -60,7 +60,7 @@ enum {
     DKVB_KEYINIT_MEANS = 2
 };
 
-/** Options for building codebooks. Callers initialise a `dkvb_keyinit_options` with `DKVB_KEYINIT_OPTIONS_INIT`. */
+/** Options of building codebooks. Callers initialise a `dkvb_keyinit_options` with `DKVB_KEYINIT_OPTIONS_INIT`. */
 typedef struct dkvb_keyinit_options {
     size_t struct_size; /**< size of dkvb_keyinit_options in bytes, set by DKVB_KEYINIT_OPTIONS_INIT */
     uint32_t method;    /**< way to place the keys: DKVB_KEYINIT_EMA, _SAMPLE or _MEANS */
@@ -137,10 +137,11 @@ DKVB_INIT_FUNCTION(dkvb_codebooks_info, DKVB_CODEBOOKS_INFO_INIT)
 /**
  * Build codebooks from key rows: draw the projections, place the keys, and freeze the keys.
  *
- * The key rows may be the training rows or other rows of the same encoder; labels are not needed. The library subtracts
- * the mean of the rows that place the keys (`rows_per_key`) from all rows. The half-whitening matrix is computed from
- * at most 16 rows per column, but at least from 16,384 rows if there are as many. The scales of the codebooks are
- * computed from 4,096 rows. Equal rows, options and seeds give equal bits, for any number of threads and any processor.
+ * The key rows may be the training rows or other rows of the same encoder; labels are not needed. The mean of the rows
+ * on which the keys are placed (at most `rows_per_key` per key) is subtracted from all rows. The half-whitening matrix
+ * is computed from at most 16 rows per column, but at least from 16,384 rows if there are as many. The scales of the
+ * codebooks are computed from 4,096 rows. Equal rows, options and seeds give equal bits, for any number of threads and
+ * any processor.
  *
  * @param[out] out   the codebooks, which the caller releases with dkvb_codebooks_free(); NULL on failure.
  * @param      x     `float[n][dim]`, key rows (rows on which the keys are placed), row-major, finite.
@@ -325,8 +326,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_get_arrays(const dkvb_codeboo
  * @param      codebooks  the codebooks that project the rows.
  * @param      x          `float[n][input_dim]`, rows of features, finite.
  * @param      n          number of rows of features to project.
- * @param[out] rows       `int8_t[n][codebooks][key_dim]`, receives the projected rows in steps of the scale; undefined
- *                        if the call fails.
+ * @param[out] rows       `int8_t[n][codebooks][key_dim]`, receives the projected rows in steps of each codebook's
+ *                        scale; undefined if the call fails.
  * @param[out] saturated  `uint32_t[n]`: how many of the `codebooks * key_dim` projected numbers of each row lay outside
  *                        the scale of the keys and were limited to it; or NULL. About one projected number in ten
  *                        thousand is limited for rows like the key rows; a row with a tenth or more of its projected

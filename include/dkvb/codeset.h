@@ -106,7 +106,7 @@ typedef struct dkvb_codeset_options {
 DKVB_INIT_FUNCTION(dkvb_codeset_options, DKVB_CODESET_OPTIONS_INIT)
 
 /**
- * Create an empty codeset. The codeset keeps no reference to the codebooks.
+ * Create an empty codeset. The new codeset keeps no reference to the codebooks.
  *
  * @param[out] out        the codeset, which the caller releases with dkvb_codeset_free(); NULL on failure.
  * @param      codebooks  frozen codebooks that all codes of the codeset belong to.
@@ -242,7 +242,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_add_features(dkvb_codeset *set,
  *
  * @param      set   the codeset whose rows are read.
  * @param      part  the part of the codeset: DKVB_PART_TRAINING or DKVB_PART_HELD_OUT.
- * @param[out] rows  receives the rows of the part; the caller sets its member `struct_size` before the call.
+ * @param[out] rows  receives the rows of that part of the codeset; the caller sets its member `struct_size` before the
+ *                   call.
  * @return `DKVB_EINVAL` for an invalid argument, else `DKVB_OK`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_get_rows(const dkvb_codeset *set, uint32_t part,

@@ -123,8 +123,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_array_read(dkvb_array *out, const char 
  * A file of features with one dimension becomes one column; if a file has more dimensions, all dimensions after the
  * first are flattened into columns. Features may be stored as `float16`, `float32`, `float64` or `uint8`, where `uint8`
  * becomes 0 to 255. A feature that is not finite, also after rounding to float32, is an error whose message names row
- * and column. Features with 0 rows are allowed; features with 0 columns are an error. With DKVB_READ_IN_PLACE, a `.npy`
- * file of little-endian `float32` in C order is memory-mapped.
+ * and column. A file of features may have 0 rows, but a file with 0 columns is an error. With DKVB_READ_IN_PLACE, a
+ * `.npy` file of little-endian `float32` in C order is memory-mapped.
  *
  * @param[out] out        the array that receives the features.
  * @param      path       path of the array file to read.

@@ -288,8 +288,9 @@ DKVB_INIT_FUNCTION(dkvb_fit_report, DKVB_FIT_REPORT_INIT)
  * If dkvb_fit_rows has `groups`, the number of a group replaces the ids of its rows when held-out rows are chosen: no
  * row of a group is held out while the values learn from another row of the group. Large groups change the held-out
  * fraction: no group is held out if a class would then give more than a quarter of its rows and more than twice the
- * fraction `hold_out`. If fewer than half of the wanted rows of a class would be held out, the fit holds out further
- * groups, in an order that the group numbers decide. No row is held out of a class whose rows all belong to one group.
+ * fraction `hold_out`. If fewer than half as many rows of a class as `hold_out` asks for would be held out, the fit
+ * holds out further groups, in an order that the group numbers decide. No row is held out of a class whose rows all
+ * belong to one group.
  *
  * @param[out] model    the model, which the caller releases with dkvb_model_free(); NULL on failure.
  * @param[out] codeset  codeset with codes, ids and labels of all rows, which later forgetting needs; the caller
@@ -324,10 +325,10 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_fit(dkvb_model **model, dkvb_codeset **
  * names, new rows need names too, which are hashed with the salt of the codeset. The training part of the codeset keeps
  * at least three rows of each class, including rows of earlier trainings. The model of dkvb_fit_more() may have no
  * masked or purged pairs if there is a codeset, since codes of a codeset ignore masks. The codeset does not keep group
- * numbers; for groups that occur again, the caller passes the same numbers again. In dkvb_fit_more() only group numbers
- * and `hold_out` decide which groups are held out. A group that was held out in an earlier training with the same
- * `hold_out` is held out again, and all other groups are learned from again, unless large groups changed the held-out
- * fraction in the earlier training.
+ * numbers; if later rows belong to groups of earlier rows, the caller passes the earlier group numbers again. In
+ * dkvb_fit_more() only group numbers and `hold_out` decide which groups are held out. A group that was held out in an
+ * earlier training with the same `hold_out` is held out again, and all other groups are learned from again, unless
+ * large groups changed the held-out fraction in the earlier training.
  *
  * Without a codeset, the softmax temperature comes from a copy of the model that is trained further without a tenth of
  * the new rows. dkvb_fit_more() changes the temperature only if the tenth has at least 50 rows and covers at least half

@@ -196,8 +196,8 @@ typedef struct dkvb_image_source {
 } dkvb_image_source;
 
 /**
- * Open several sources as one set of pictures, in their order. Sources of different formats are allowed if the option
- * `format` is DKVB_IMAGES_AUTO.
+ * Open several sources as one set of pictures, in the order of the sources. Sources of different formats are allowed if
+ * the option `format` is DKVB_IMAGES_AUTO.
  *
  * A picture in a list of sources is named by the path of its source: "<path>" for a picture file, "<path>/<path inside
  * the folder>", or "<path>:<number in the file>". A path that leads to no set of a known format counts as one picture,
@@ -210,7 +210,7 @@ typedef struct dkvb_image_source {
  * @param[out] out      the opened set of pictures, which the caller releases with dkvb_imageset_free(); NULL on
  *                      failure.
  * @param      sources  `dkvb_image_source[count]`, sources of pictures; their `bytes` must stay as they are until the
- *                      set is released.
+ *                      set of pictures is released.
  * @param      count    number of sources of pictures, at least 1.
  * @param      opts     options of opening the set of pictures; NULL for the defaults.
  * @return any status code of dkvb_imageset_open(); also `DKVB_EFORMAT` if sources have different classes and the
@@ -244,7 +244,9 @@ enum {
 typedef struct dkvb_imageset_info {
     size_t struct_size; /**< size of dkvb_imageset_info in bytes, set by DKVB_IMAGESET_INFO_INIT */
     uint64_t pictures;  /**< number of pictures in the set */
-    /** Number of files in the folder that were left out, since their names are not names of pictures. */
+    /**
+     * Number of files in a folder of pictures that were left out, since their names do not end like those of pictures.
+     */
     uint64_t ignored;
     uint32_t format;   /**< format of the set, DKVB_IMAGES_…, never DKVB_IMAGES_AUTO */
     uint32_t classes;  /**< number of classes of the set; 0 if pictures have no labels */
@@ -323,7 +325,7 @@ DKVB_INIT_FUNCTION(dkvb_picture, DKVB_PICTURE_INIT)
  * @param      index    number of the picture in the set, from 0.
  * @param[out] picture  receives label and name of the picture; the caller sets its member `struct_size` before the
  *                      call.
- * @return `DKVB_ENOTFOUND` if no picture has this number; `DKVB_EINVAL` for an invalid argument.
+ * @return `DKVB_ENOTFOUND` if no picture has the number `index`; `DKVB_EINVAL` for an invalid argument.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_imageset_get(const dkvb_imageset *set, uint64_t index, dkvb_picture *picture);
 
@@ -343,7 +345,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_imageset_spare(const dkvb_imageset *set
  * @param      index      number of the picture in the set, from 0.
  * @param[out] out        the picture that was read; empty on failure.
  * @param      allocator  allocator; NULL stands for malloc() and free().
- * @return any status code of dkvb_image_read(); also `DKVB_ENOTFOUND` if the set has no picture with this number.
+ * @return any status code of dkvb_image_read(); also `DKVB_ENOTFOUND` if the set of pictures has no picture with the
+ *         number `index`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_imageset_read(const dkvb_imageset *set, uint64_t index, dkvb_image *out,
                                                        const dkvb_allocator *allocator);
