@@ -2,10 +2,10 @@
  * @file
  * @brief Audit: does a model still know anything about rows that it has forgotten?
  *
- * An audit compares the model with a *retrained* model, whose values were trained again without the forgotten rows, on
- * the same keys. A model that still remembers forgotten rows differs from the retrained model in one direction; a model
- * that forgot more than the forgotten rows differs in the other direction. Each audit figure is an estimate with an
- * interval, and comes with its difference to the figure of the retrained model, measured row by row.
+ * An audit compares the audited model with a *retrained* model, whose values were trained again without the forgotten
+ * rows, on the same keys. A model that still remembers forgotten rows differs from the retrained model in one
+ * direction; a model that forgot more than the forgotten rows differs in the other direction. Each audit figure is an
+ * estimate with an interval, and comes with its difference to the figure of the retrained model, measured row by row.
  *
  * - *Membership*: can a membership attack tell the forgotten rows (members) from rows that were never trained on?
  * - *Answers*: does the audited model answer training and test rows as the retrained model does?
@@ -36,10 +36,10 @@
  *         printf("%s: %s is %.3f, %s\n", f->subject, f->key, f->value.value, f->verdict);
  *     dkvb_audit_report_free(report);
  *
- * The interval of an audit figure is a 95 % interval for the choice of rows: it says what the figure would be on other
- * rows of the same kind. The interval of an audit figure does not say how much another training seed would change; for
- * that, the audit also measures a second retrained model (*replay*), trained with another seed. docs/audit.md gives the
- * formula and source of every audit figure, and says what no figure can show.
+ * The interval of an audit figure is a 95 % interval for the choice of rows: the interval says what the figure would be
+ * on other rows of the same population. The interval of an audit figure does not say how much another training seed
+ * would change; for that, the audit also measures a second retrained model (*replay*), trained with another seed.
+ * docs/audit.md gives the formula and source of every audit figure, and says what no figure can show.
  *
  * Threads: an audit only reads models and rows. Audit reports of equal inputs have equal bits, for any number of
  * threads.
@@ -186,8 +186,8 @@ enum {
      */
     DKVB_AUDIT_DROPPED = 2,
     /**
-     * A second retrained model, trained with the next seed, as the subject of an audit; it shows what a seed alone
-     * changes.
+     * A second retrained model, trained with the next seed, as the subject of an audit; this second model shows what a
+     * seed alone changes.
      */
     DKVB_AUDIT_REPLAY = 3,
     DKVB_AUDIT_RETRAINED = 4, /**< the retrained model, with which the audit compares all other models */
@@ -213,8 +213,8 @@ enum {
      */
     DKVB_AUDIT_AGREEMENT_CLASS = 5,
     /**
-     * Agreement: fraction of test rows of the other classes to which the model and the retrained model give the same
-     * answer.
+     * Agreement: fraction of test rows of the classes that were not forgotten to which the model and the retrained
+     * model give the same answer.
      */
     DKVB_AUDIT_AGREEMENT_REST = 6,
     /**

@@ -13,8 +13,8 @@
  *   the pair and are a large fraction of all rows that select it. The budget of the method `contrast` counts pairs.
  * - Method `examples`: forget rows are drawn at random, and a (codebook, key) pair scores higher, the sooner a row that
  *   selects the pair is drawn. The budget of the method `examples` counts drawn rows (arXiv 2311.15268, section 4.2).
- * - Method `values`: the score of a pair is v^2 / norm(value) if its value v for the forgotten class is positive, else
- *   0. The budget of the method `values` counts pairs, and the method needs no rows.
+ * - Method `values`: the score of a (codebook, key) pair is v^2 / norm(value) if its value v for the forgotten class is
+ *   positive, else 0. The budget of the method `values` counts pairs, and the method needs no rows.
  * - Method `every`: the score of a (codebook, key) pair is 1 if a forget row selects the pair (f > 0), else 0. The
  *   method `every` masks all pairs with score 1 and ignores the budget.
  *

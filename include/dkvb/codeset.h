@@ -132,7 +132,7 @@ DKVB_API void dkvb_codeset_free(dkvb_codeset *set);
  *
  * @param id     id of the row that is held out or not.
  * @param share  fraction of all rows that the codeset holds out, 0 to 1.
- * @return 1 if the row with this id is held out, else 0.
+ * @return 1 if a row with the id `id` is held out, else 0.
  */
 DKVB_API int dkvb_codeset_holds_out(uint64_t id, double share);
 
@@ -180,8 +180,8 @@ DKVB_INIT_FUNCTION(dkvb_codeset_rows, DKVB_CODESET_ROWS_INIT)
  * @param rows  the rows to add, with as many codebooks and keys (`k`) as the part has, new ids, labels of -1 or more,
  *              codes that were searched without a mask, and finite features.
  * @return `DKVB_EINVAL` for an invalid row, with a message that names the row; `DKVB_EMISMATCH` if shapes or codebooks
- *         differ; `DKVB_ESTATE` if the codeset was loaded from features and not searched yet, or if a row with this id
- *         was removed before and not readmitted (dkvb_codeset_readmit()); `DKVB_ENOMEM`. A failed
+ *         differ; `DKVB_ESTATE` if the codeset was loaded from features and not searched yet, or if a row with the id
+ *         of a new row was removed before and not readmitted (dkvb_codeset_readmit()); `DKVB_ENOMEM`. A failed
  *         dkvb_codeset_add_rows() adds nothing.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_add_rows(dkvb_codeset *set, uint32_t part,
@@ -242,8 +242,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_add_features(dkvb_codeset *set,
  *
  * @param      set   the codeset whose rows are read.
  * @param      part  the part of the codeset: DKVB_PART_TRAINING or DKVB_PART_HELD_OUT.
- * @param[out] rows  receives the rows of that part of the codeset; the caller sets its member `struct_size` before the
- *                   call.
+ * @param[out] rows  receives the rows of the part `part` of the codeset; the caller sets its member `struct_size`
+ *                   before the call.
  * @return `DKVB_EINVAL` for an invalid argument, else `DKVB_OK`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_get_rows(const dkvb_codeset *set, uint32_t part,
@@ -367,8 +367,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_readmit(dkvb_codeset *set, cons
  * with rows in ascending order of their ids.
  *
  * @param set    the codeset that records the training session.
- * @param model  the trained model, or the model that is about to be trained; the codeset notes its number of classes
- *               and the number type of its values.
+ * @param model  the trained model, or the model that is about to be trained; the codeset notes the model's number of
+ *               classes and the number type of the model's values.
  * @param opts   options of the recorded training; `report`, `user` and `ids` are ignored; NULL for the defaults.
  * @param ids    `uint64_t[n]`, ids of the rows that took part in the training session, in any order; NULL for all rows
  *               of the training part of the codeset. Rows with label -1 take no part in a training session.
@@ -406,7 +406,7 @@ DKVB_INIT_FUNCTION(dkvb_codeset_session, DKVB_CODESET_SESSION_INIT)
  * @param[out] session    receives the training session; the caller sets its member `struct_size` before the call.
  * @param[out] took_part  `uint8_t[n]`, one number for each row of the training part of the codeset: 1 if the row took
  *                        part in the training session, else 0; or NULL.
- * @return `DKVB_ENOTFOUND` if no session has this index; `DKVB_EINVAL`.
+ * @return `DKVB_ENOTFOUND` if no training session has the index `index`; `DKVB_EINVAL`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_get_session(const dkvb_codeset *set, uint32_t index,
                                                              dkvb_codeset_session *session, uint8_t *took_part);

@@ -925,7 +925,7 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
     {
         return codebooks(dkvb_codebooks_retain(dkvb_model_codebooks(get())));
     }
-    /** Name of a class; "" if it has no name. */
+    /** Name of a class; "" if the class has no name. */
     std::string class_name(std::uint32_t label) const
     {
         const char *name = dkvb_model_class_name(get(), label);
@@ -1098,8 +1098,8 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
         return made;
     }
     /**
-     * Makes a plan for a request to forget and applies it. Returns the number of the new journal entry. The forget
-     * strength `suppress` masks (codebook, key) pairs; only the strength `exact` deletes what the forgotten rows
+     * Makes a plan for a request to forget and applies the plan. Returns the number of the new journal entry. The
+     * forget strength `suppress` masks (codebook, key) pairs; only the strength `exact` deletes what the forgotten rows
      * taught. Throws `DKVB_EREFUSED` with the reason if the plan of the forgetting is refused.
      */
     std::uint64_t forget(const request &who, codeset *codes = nullptr, const run &how = run())
@@ -1364,9 +1364,9 @@ class audit_report : public detail::handle<dkvb_audit_report, dkvb_audit_report_
 };
 
 /**
- * Audits a model that has forgotten rows: attacks run on it, and on values that were trained again without these rows.
- * The argument `rows` has the rows that the model was trained on, and `tests` has rows that were never trained on;
- * `who` names the forgotten rows, NULL takes the classes that the journal names.
+ * Audits a model that has forgotten rows: attacks run on the model, and on values that were trained again without the
+ * forgotten rows. The argument `rows` has the rows that the model was trained on, and `tests` has rows that were never
+ * trained on; `who` names the forgotten rows, NULL takes the classes that the journal names.
  */
 inline audit_report audit(const model &of, const labelled &rows, const labelled &tests,
                           const dkvb_audit_options *options = nullptr, const dkvb_audit_request *who = nullptr,

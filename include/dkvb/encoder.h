@@ -103,7 +103,7 @@ typedef struct dkvb_encoder_options {
     const dkvb_imageset *set;
     /**
      * Identity of the encoder that a model remembers (`encoder` of dkvb_model_info); dkvb_encoder_open() refuses any
-     * other encoder, and the message says what differs; NULL allows any encoder.
+     * other encoder, and the error message says what differs; NULL allows any encoder.
      */
     const char *remembered;
     /** Path of the model file that remembers the encoder, for error messages; NULL stands for "the model". */

@@ -22,10 +22,10 @@ extern "C" {
 /**
  * Write `size` bytes as the whole contents of a file, completely or not at all.
  *
- * The library writes the bytes to a temporary file beside the target, named NAME.tmp-PROCESS-NUMBER, flushes the
- * temporary file to disk, and renames it to the target. A failure of dkvb_file_write() leaves the target file as it
- * was. If the target file of dkvb_file_write() is a symbolic link, the link stays and the file that the link points to
- * is replaced. Other hard links to a replaced file keep the old contents.
+ * dkvb_file_write() writes the bytes to a temporary file beside the target file, named NAME.tmp-PROCESS-NUMBER, flushes
+ * the temporary file to disk, and renames the temporary file to the target file. A failure of dkvb_file_write() leaves
+ * the target file as it was. If the target file of dkvb_file_write() is a symbolic link, the link stays and the file
+ * that the link points to is replaced. Other hard links to a replaced file keep the old contents.
  *
  * A replaced file keeps its mode, owner, group and access control list. If the system does not let the process give a
  * replaced file to its old owner or group, the file belongs to the user or group of the process; the group of the
@@ -36,7 +36,7 @@ extern "C" {
  * @param data  `uint8_t[size]`, the new contents of the file.
  * @param size  number of bytes to write.
  * @return `DKVB_EINVAL` if the path or the data is NULL; `DKVB_EIO` if the file cannot be written, or if the target
- *         exists and is not a regular file.
+ *         file exists and is not a regular file.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_file_write(const char *path, const void *data, size_t size);
 

@@ -47,7 +47,7 @@ extern "C" {
  * struct during the call only.
  *
  * Rows of a fit can have numbers (ids) or names. The id of a named row is a hash: the first 8 bytes, little-endian, of
- * SHA-256(salt, name). The salt of the ids has 16 bytes and is computed from all names and labels, so equal rows get
+ * SHA-256(salt, name). The salt of row ids has 16 bytes and is computed from all names and labels, so equal rows get
  * equal ids. A codeset keeps the salt of its row ids, and keeps the names of rows if the option `keep_names` is 1.
  * dkvb_fit() refuses two equal names of rows, and two names with equal hashes.
  */
@@ -193,18 +193,19 @@ DKVB_INIT_FUNCTION(dkvb_fit_options, DKVB_FIT_OPTIONS_INIT)
  * @param         columns   number of columns of the training rows.
  * @param         classes   number of classes of the training rows, 1 or more.
  * @param         preset    DKVB_PRESET_NONE, or DKVB_PRESET_PAPER, which first sets the shape and training recipe of
- *                          the paper: 256 codebooks of 4,096 keys of length 32 by moving averages, one selected key per
- *                          codebook, one epoch at one rate, and rows that are neither scaled to length 1 nor whitened
- *                          (docs/method.md). DKVB_PRESET_PAPER leaves settings that the paper does not specify as they
- *                          are.
+ *                          the paper on discrete key-value bottlenecks: 256 codebooks of 4,096 keys of length 32 by
+ *                          moving averages, one selected key per codebook, one epoch at one rate, and rows that are
+ *                          neither scaled to length 1 nor whitened (docs/method.md). DKVB_PRESET_PAPER does not change
+ *                          settings that the paper does not specify.
  * @param         bytes     largest size of the model file in bytes; 0 for no limit. Under a size limit, the library
  *                          chooses numbers of codebooks and keys that the caller left open (0) as near to what suits
- *                          the data as the limit allows. The size limit counts values of 16 bits, but not class names,
- *                          the name of the encoder and counts of classes. The size limit leaves room for a whitening
- *                          matrix of `columns` by `columns`, unless the setting `whiten` is DKVB_WHITEN_NEVER. The
- *                          setting DKVB_WHITEN_CHOOSE becomes DKVB_WHITEN_NEVER if the whitening matrix would take over
- *                          a quarter of the size limit, since too few keys would be left, or if rows have more columns
- *                          than a comparison of whitening allows.
+ *                          the data as the limit allows. The size limit of the model file counts values of 16 bits, but
+ *                          not class names, the name of the encoder and counts of classes. The size limit of the model
+ *                          file leaves room for a whitening matrix of `columns` by `columns`, unless the setting
+ *                          `whiten` is DKVB_WHITEN_NEVER. The value DKVB_WHITEN_CHOOSE of the setting `whiten` becomes
+ *                          DKVB_WHITEN_NEVER if the whitening matrix would take over a quarter of the size limit, since
+ *                          too few keys would be left, or if rows have more columns than a comparison of whitening
+ *                          allows.
  * @return `DKVB_EINVAL` if `struct_size` of the settings is not set, if the preset is unknown, or if the size limit
  *         `bytes` is too small; the message then names the smallest possible limit (enough for 16 codebooks of 64 keys,
  *         if the numbers of codebooks and keys are both left open).
@@ -253,7 +254,10 @@ typedef struct dkvb_fit_report {
     double temperature; /**< fitted softmax temperature of a row whose logits have the spread 1 (calibration.h) */
     /** Fitted exponent of the spread of a row's logits in the softmax temperature (calibration.h). */
     double temperature_power;
-    /** Expected calibration error (15 bins) on the rows on which the temperature was fitted; NaN if there are none. */
+    /**
+     * Expected calibration error (15 bins) on the rows on which the temperature was fitted; NaN if there are no such
+     * rows.
+     */
     double calibration_error;
     /**
      * Accuracy on the rows on which the temperature was fitted, of values that never learned from these rows; NaN if
@@ -331,8 +335,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_fit(dkvb_model **model, dkvb_codeset **
  * large groups changed the held-out fraction in the earlier training.
  *
  * Without a codeset, the softmax temperature comes from a copy of the model that is trained further without a tenth of
- * the new rows. dkvb_fit_more() changes the temperature only if the tenth has at least 50 rows and covers at least half
- * of the classes; the report says why the temperature was not changed.
+ * the new rows. dkvb_fit_more() changes the temperature only if this tenth of the new rows has at least 50 rows and
+ * covers at least half of the classes; the report says why the temperature was not changed.
  *
  * @param[in,out] model    the model to train further, which is not memory-mapped; unchanged on failure.
  * @param[in,out] codeset  codeset with all its codes (dkvb_codeset_search()), unchanged on failure; or NULL.
@@ -412,8 +416,8 @@ DKVB_INIT_FUNCTION(dkvb_tune_options, DKVB_TUNE_OPTIONS_INIT)
  *
  * @param[in,out] settings  settings, which receive the best values that dkvb_tune() found: `whiten` becomes
  *                          DKVB_WHITEN_NEVER or DKVB_WHITEN_ALWAYS, and `train.trials` becomes the number of trials.
- *                          The same number of trials always finds the same settings. dkvb_tune() leaves the settings
- *                          unchanged on failure.
+ *                          With equal numbers of trials, dkvb_tune() always finds equal settings. dkvb_tune() leaves
+ *                          the settings unchanged on failure.
  * @param         rows      rows that the trials learn from, as for dkvb_fit().
  * @param         opts      options of the tuning; NULL for the defaults.
  * @param         run       run options of the call (threads, progress, ranks); NULL for the defaults.

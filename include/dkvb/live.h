@@ -5,8 +5,8 @@
  *
  * A forget operation replaces its model file by a new file (file.h). A program that mapped the model file into memory
  * before a forget operation replaced the file would still answer from what was forgotten. A live model (dkvb_live)
- * notices the new model file: every use of the model begins with dkvb_live_acquire(), which first checks which file has
- * the path. docs/serving.md explains how to run server processes.
+ * notices the new model file: every use of the model begins with dkvb_live_acquire(), which first checks which file is
+ * at the path. docs/serving.md explains how to run server processes.
  */
 #ifndef DKVB_LIVE_H
 #define DKVB_LIVE_H
@@ -73,11 +73,11 @@ DKVB_API void dkvb_live_free(dkvb_live *live);
 /**
  * Begin a use of a live model, with the model file that is at the path now.
  *
- * dkvb_live_acquire() compares the identity of the file at the path (device, inode, size, times) with the file of the
- * model in use. If the model file was replaced, the new file is opened and checked as a whole, and only then replaces
- * the old model. A use of a live model that begins after a replacement always has the new model, and a use that began
- * before the replacement keeps the old model to its end. While no model file is replaced, dkvb_live_acquire() takes no
- * lock: it costs one file status query and two atomic operations.
+ * dkvb_live_acquire() compares the identity of the file at the path (device, inode, size, times) with the identity of
+ * the file that the model in use was read from. If the model file was replaced, the new model file is opened and
+ * checked as a whole, and only then replaces the old model. A use of a live model that begins after a replacement
+ * always has the new model, and a use that began before the replacement keeps the old model to its end. While no model
+ * file is replaced, dkvb_live_acquire() takes no lock: it costs one file status query and two atomic operations.
  *
  * A new model file must fit the model file that it replaces: codebooks (`birth` of dkvb_model_info), names of columns
  * and encoder must be equal in both, but the new model may have more classes. A new model file that is missing,
