@@ -11,8 +11,8 @@
  * - The **training** part of a codeset has the rows that the model's values learn from, with codes of `top_k` keys per
  *   codebook, as the model selects them.
  * - The **held-out** part of a codeset has rows that the model's values never learn from, on which the effects of
- *   forgetting are measured (effect.h). Codes of held-out rows are deeper: they also list farther keys, which are
- *   selected when a mask removes the nearest keys.
+ *   forgetting are measured (effect.h). Codes of held-out rows also list farther keys, which a row selects when a mask
+ *   removes its nearest keys.
  *
  * A codeset also lists the training sessions of the model, one for each dkvb_model_train(), with the rows that took
  * part, and notes how the keys were placed: everything that is needed to repeat the training of the model.
@@ -369,7 +369,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_readmit(dkvb_codeset *set, cons
  * @param set    the codeset that records the training session.
  * @param model  the trained model, or the model that is about to be trained; the codeset notes the model's number of
  *               classes and the number type of the model's values.
- * @param opts   options of the recorded training; `report`, `user` and `ids` are ignored; NULL for the defaults.
+ * @param opts   options of the recorded training, whose members `report`, `user` and `ids` are ignored; NULL for the
+ *               defaults.
  * @param ids    `uint64_t[n]`, ids of the rows that took part in the training session, in any order; NULL for all rows
  *               of the training part of the codeset. Rows with label -1 take no part in a training session.
  * @param n      number of ids of rows that took part in the session.
@@ -388,7 +389,8 @@ typedef struct dkvb_codeset_session {
     uint32_t classes;      /**< number of classes of the model that was trained in the session */
     uint32_t values_dtype; /**< number type of the values of the model that was trained in the session */
     uint64_t rows;         /**< number of labelled rows that took part in the session and are still in the codeset */
-    dkvb_train_options training; /**< options of the recorded training; `report`, `user` and `ids` are NULL */
+    /** Options of the recorded training, where the members `report`, `user` and `ids` are NULL. */
+    dkvb_train_options training;
 } dkvb_codeset_session;
 
 /** Initialiser of dkvb_codeset_session that gives every member its default. */

@@ -20,7 +20,7 @@
 extern "C" {
 #endif
 
-/** @defgroup dkvb_data Files of numbers
+/** @defgroup dkvb_data Reading and writing files of numbers
  *  @{ */
 
 /**

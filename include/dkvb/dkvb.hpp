@@ -298,12 +298,12 @@ class array
             all *= static_cast<std::size_t>(raw_->shape[i]);
         return all;
     }
-    /** The features that the method features() has read. */
+    /** Features that the method features() has read from a file, row by row. */
     span<const float> floats() const
     {
         return span<const float>(as<float>(DKVB_DTYPE_F32), rows() * columns());
     }
-    /** The labels that the method labels() has read. */
+    /** Labels of rows that the method labels() has read from a file. */
     span<const std::int32_t> ints() const
     {
         return span<const std::int32_t>(as<std::int32_t>(DKVB_DTYPE_I32), rows() * columns());

@@ -57,8 +57,8 @@ typedef struct dkvb_class_effect {
  *
  * @param      model      the model to measure; the pairs of its mask in force count as masked in every measured
  *                        accuracy.
- * @param      before     further (codebook, key) pairs that count as masked in every measured accuracy, although the
- *                        model does not mask them; or NULL.
+ * @param      before     (codebook, key) pairs that the model does not mask, but that count as masked in every measured
+ *                        accuracy; or NULL.
  * @param      mask       (codebook, key) pairs whose effect is measured: they count as masked only in the accuracy
  *                        after masking; `before` and `mask` both belong to the model's codebooks. If `mask` is NULL,
  *                        dkvb_effect_measure() masks no further pair: no class loses accuracy, and `right_before` shows

@@ -240,7 +240,10 @@ typedef struct dkvb_encode_options {
     uint8_t *readable;
     dkvb_unreadable_fn unreadable; /**< callback for each picture that cannot be read; or NULL */
     void *user;                    /**< pointer that the callbacks `unreadable` and `trace` receive */
-    /** Callback for the output of every layer, to compare implementations, if a single picture is encoded; or NULL. */
+    /**
+     * Callback that receives the output of every layer when a single picture is encoded, to compare implementations; or
+     * NULL.
+     */
     dkvb_trace_fn trace;
 } dkvb_encode_options;
 

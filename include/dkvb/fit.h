@@ -39,7 +39,7 @@
 extern "C" {
 #endif
 
-/** @defgroup dkvb_fit Fitting and tuning
+/** @defgroup dkvb_fit Fitting models and tuning their settings
  *  @{ */
 
 /**
