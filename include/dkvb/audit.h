@@ -2,10 +2,10 @@
  * @file
  * @brief Audit: does a model still know anything about rows that it has forgotten?
  *
- * An audit compares the model with a *retrained* model, whose values were trained again without the forgotten rows, on
- * the same keys. A model that still remembers forgotten rows differs from the retrained model in one direction; a model
- * that forgot more than the forgotten rows differs in the other direction. Each audit figure is an estimate with an
- * interval, and comes with its difference to the figure of the retrained model, measured row by row.
+ * An audit compares the audited model with a *retrained* model, whose values were trained again without the forgotten
+ * rows, on the same keys. A model that still remembers forgotten rows differs from the retrained model in one
+ * direction; a model that forgot more than the forgotten rows differs in the other direction. Each audit figure is an
+ * estimate with an interval, and comes with its difference to the figure of the retrained model, measured row by row.
  *
  * - *Membership*: can a membership attack tell the forgotten rows (members) from rows that were never trained on?
  * - *Answers*: does the audited model answer training and test rows as the retrained model does?
@@ -13,12 +13,13 @@
  * - *Divergence* (KLoM): can somebody tell many models that forgot a row from many models that were retrained without
  *   it?
  *
- * The audit answers two questions. *Untraining*: do the forgotten rows still influence the model? Membership figures,
- * answers to training rows, and divergence measure untraining. The forget strength `exact` trains again without the
- * forgotten rows, and so removes their influence. *Unlearning*: does the model still answer a forgotten class, or can
- * somebody restore its answers? Accuracy on the forgotten classes, and the recovery figures, measure unlearning. The
- * forget strength `suppress`, which masks (codebook, key) pairs, is made for unlearning: a mask hides what forgotten
- * rows taught the model, but does not remove their influence.
+ * The audit answers two questions. *Untraining*: do the forgotten rows still influence the model? Figures of
+ * membership, of answers to training rows, and of divergence measure whether forgotten rows still influence the model
+ * (untraining). The forget strength `exact` trains again without the forgotten rows, and so removes their influence.
+ * *Unlearning*: does the model still answer a forgotten class, or can somebody restore its answers? Accuracy on the
+ * forgotten classes, and the recovery figures, measure unlearning. The forget strength `suppress`, which masks
+ * (codebook, key) pairs, is made for unlearning: a mask hides what forgotten rows taught the model, but does not remove
+ * their influence.
  *
  *     dkvb_audit_rows rows = DKVB_AUDIT_ROWS_INIT;
  *     dkvb_audit_report *report;
@@ -35,12 +36,13 @@
  *         printf("%s: %s is %.3f, %s\n", f->subject, f->key, f->value.value, f->verdict);
  *     dkvb_audit_report_free(report);
  *
- * The interval of an audit figure is a 95 % interval for the choice of rows: it says what the figure would be on other
- * rows of the same kind. The interval of an audit figure does not say how much another training seed would change; for
- * that, the audit also measures a second retrained model (*replay*), trained with another seed. docs/audit.md gives the
- * formula and source of every audit figure, and says what no figure can show.
+ * The interval of an audit figure is a 95 % interval for the choice of rows: the interval says what the figure would be
+ * on other rows of the same population. The interval of an audit figure does not say how much another training seed
+ * would change; for that, the audit also measures a second retrained model (*replay*), trained with another seed.
+ * docs/audit.md gives the formula and source of every audit figure, and says what no figure can show.
  *
- * Threads: an audit only reads models and rows. Audits of equal inputs have equal bits, for any number of threads.
+ * Threads: an audit only reads models and rows. Audit reports of equal inputs have equal bits, for any number of
+ * threads.
  */
 #ifndef DKVB_AUDIT_H
 #define DKVB_AUDIT_H
@@ -65,8 +67,8 @@ extern "C" {
  *  @{ */
 
 /**
- * The forgotten rows of an audit: all training rows of some classes, or some training rows. Callers initialise the
- * request with `DKVB_AUDIT_REQUEST_INIT`.
+ * The forgotten rows of an audit: all training rows of some classes, or some training rows. Callers initialise a
+ * `dkvb_audit_request` with `DKVB_AUDIT_REQUEST_INIT`.
  *
  * An audit request that names neither classes nor rows stands for all classes of those forget operations in the model's
  * journal that were not undone (unlearn.h).
@@ -91,8 +93,8 @@ typedef struct dkvb_audit_request {
 DKVB_INIT_FUNCTION(dkvb_audit_request, DKVB_AUDIT_REQUEST_INIT)
 
 /**
- * Rows that an audit measures: training rows, which include the forgotten rows, and test rows. Callers initialise the
- * struct with `DKVB_AUDIT_ROWS_INIT`; the library reads the struct during the call only.
+ * Rows that an audit measures: training rows, which include the forgotten rows, and test rows. Callers initialise a
+ * `dkvb_audit_rows` with `DKVB_AUDIT_ROWS_INIT`; the library reads the struct during the call only.
  */
 typedef struct dkvb_audit_rows {
     size_t struct_size; /**< size of dkvb_audit_rows in bytes, set by DKVB_AUDIT_ROWS_INIT */
@@ -102,7 +104,10 @@ typedef struct dkvb_audit_rows {
     /** `uint64_t[n]`, ids that the training rows had when the model was trained; NULL if the ids were row numbers. */
     const uint64_t *ids;
     size_t n; /**< number of training rows */
-    /** `float[test_n][input_dim]`, finite: test rows of the same kind that were never trained on. */
+    /**
+     * `float[test_n][input_dim]`, finite: test rows of the kind of the training rows, on which the model was never
+     * trained.
+     */
     const float *test_x;
     /** `int32_t[test_n]`, labels of the test rows; the audit leaves out test rows with label -1. */
     const int32_t *test_labels;
@@ -116,7 +121,7 @@ typedef struct dkvb_audit_rows {
     }
 DKVB_INIT_FUNCTION(dkvb_audit_rows, DKVB_AUDIT_ROWS_INIT)
 
-/** Options of an audit. Callers initialise the options with `DKVB_AUDIT_OPTIONS_INIT`. */
+/** Options of an audit. Callers initialise a `dkvb_audit_options` with `DKVB_AUDIT_OPTIONS_INIT`. */
 typedef struct dkvb_audit_options {
     size_t struct_size; /**< size of dkvb_audit_options in bytes, set by DKVB_AUDIT_OPTIONS_INIT */
     /**
@@ -146,15 +151,16 @@ typedef struct dkvb_audit_options {
     dkvb_stage_fn stage;
     void *user; /**< pointer that the `stage` callback of the audit receives */
     /**
-     * Even number of reference models for the membership attack RMIA, 2 to 65,536; 0 skips RMIA. RMIA reuses the shadow
-     * models, and the audit trains reference models only beyond the number `shadows`.
+     * Even number of reference models for the membership attack RMIA, 2 to 65,536; 0 skips RMIA. RMIA uses the
+     * `shadows` shadow models as reference models, and the audit trains only the further reference models that RMIA
+     * needs.
      */
     uint32_t rmia_models;
     /**
-     * Number of models in each ensemble of the divergence KLoM, 2 to 10,000 (usually 100 or more); 0 skips KLoM. KLoM
-     * trains three times as many models, or four times as many if an exact forgetting in force (a replay, replay.h)
-     * left out rows that the model `before` had learned. An audit with KLoM is refused if the model's journal does not
-     * say which rows an exact forgetting left out.
+     * Number of models in each ensemble of the divergence KLoM, 2 to 10,000 (usually 100 or more); 0 skips KLoM. An
+     * audit with KLoM trains three times `models` models, or four times `models` if an exact forgetting in force (a
+     * replay, replay.h) left out rows that the model `before` had learned. An audit with KLoM is refused if the model's
+     * journal does not say which rows an exact forgetting left out.
      */
     uint32_t models;
 } dkvb_audit_options;
@@ -180,8 +186,8 @@ enum {
      */
     DKVB_AUDIT_DROPPED = 2,
     /**
-     * A second retrained model, trained with the next seed, as the subject of an audit; it shows what a seed alone
-     * changes.
+     * A second retrained model, trained with the next seed, as the subject of an audit; this second model shows what a
+     * seed alone changes.
      */
     DKVB_AUDIT_REPLAY = 3,
     DKVB_AUDIT_RETRAINED = 4, /**< the retrained model, with which the audit compares all other models */
@@ -207,8 +213,8 @@ enum {
      */
     DKVB_AUDIT_AGREEMENT_CLASS = 5,
     /**
-     * Agreement: fraction of test rows of the other classes to which the model and the retrained model give the same
-     * answer.
+     * Agreement: fraction of test rows of the classes that were not forgotten to which the model and the retrained
+     * model give the same answer.
      */
     DKVB_AUDIT_AGREEMENT_REST = 6,
     /**
@@ -220,11 +226,10 @@ enum {
      * forgotten classes.
      */
     DKVB_AUDIT_CONSTANT_REST = 8,
-    /** Recovery figure: accuracy on forgotten classes of new values that were trained on the model's codes. */
+    /** Recovery figure: accuracy on forgotten classes after new values were trained on the model's codes. */
     DKVB_AUDIT_PROBE_CLASS = 9,
     /**
-     * Recovery figure: accuracy on classes that were not forgotten of new values that were trained on the model's
-     * codes.
+     * Recovery figure: accuracy on classes that were not forgotten after new values were trained on the model's codes.
      */
     DKVB_AUDIT_PROBE_REST = 10,
     /** Recovery figure: accuracy on forgotten classes after further training of the model on 10 rows per class. */
@@ -299,20 +304,21 @@ enum {
 };
 
 /**
- * Kinds of audit figures, which say what the value of an audit figure means. The numbers of the DKVB_AUDIT_… constants
- * are part of the ABI.
+ * Kinds of audit figures: what the value of an audit figure means. The numbers of the DKVB_AUDIT_… constants are part
+ * of the ABI.
  */
 enum {
     /** Area under the ROC curve (AUC) that tells forgotten rows from test rows of their classes. */
     DKVB_AUDIT_AUC_MEMBERS = 0,
     /** Area under the ROC curve (AUC) that tells test rows of the forgotten classes from all other test rows. */
     DKVB_AUDIT_AUC_CLASS = 1,
-    DKVB_AUDIT_SHARE_CLASS = 2, /**< the figure is a fraction of the test rows of the forgotten classes */
-    /** The figure is a fraction of the test rows of the classes that were not forgotten. */
+    DKVB_AUDIT_SHARE_CLASS = 2, /**< kind of audit figure: a fraction of the test rows of the forgotten classes */
+    /** Kind of audit figure: a fraction of the test rows of the classes that were not forgotten. */
     DKVB_AUDIT_SHARE_REST = 3,
-    DKVB_AUDIT_SHARE_FORGOTTEN = 4, /**< the figure is a fraction of the forgotten training rows */
-    DKVB_AUDIT_SHARE_RETAINED = 5,  /**< the figure is a fraction of the training rows that were not forgotten */
-    DKVB_AUDIT_SHARE_TESTS = 6,     /**< the figure is a fraction of all test rows */
+    DKVB_AUDIT_SHARE_FORGOTTEN = 4, /**< kind of audit figure: a fraction of the forgotten training rows */
+    /** Kind of audit figure: a fraction of the training rows that were not forgotten. */
+    DKVB_AUDIT_SHARE_RETAINED = 5,
+    DKVB_AUDIT_SHARE_TESTS = 6, /**< kind of audit figure: a fraction of all test rows */
     /** Average gap: mean distance of four audit figures of a model to those of the retrained model. */
     DKVB_AUDIT_GAP = 7,
     /**
@@ -346,28 +352,33 @@ typedef struct dkvb_audit_figure {
      */
     const char *verdict;
     uint32_t kind; /**< kind of the figure: DKVB_AUDIT_AUC_…, DKVB_AUDIT_SHARE_…, DKVB_AUDIT_GAP or DKVB_AUDIT_KLOM */
-    /** 1 if the audit measured the figure; 0 if the figure was left out or had no rows, and all its numbers are NaN. */
-    uint32_t measured;
-    dkvb_audit_estimate value; /**< value that the audit measured, with its interval */
     /**
-     * Difference of a model's figure to the same figure of the retrained model, paired row by row. For the figure KLoM,
-     * `difference` is `value` minus the noise floor, and its interval includes the noise of the trained models.
+     * 1 if the audit measured the figure; 0 if the figure was left out or had no rows, and all numbers of the figure
+     * are NaN.
+     */
+    uint32_t measured;
+    dkvb_audit_estimate value; /**< measured value of the audit figure, with its 95 % interval */
+    /**
+     * Difference of an audit figure of the model to this figure of the retrained model, paired row by row. For the
+     * figure KLoM, `difference` is `value` minus the KLoM that training noise alone gives, and its interval includes
+     * this noise.
      */
     dkvb_audit_estimate difference;
     /**
      * True-positive rate at 1 % false alarms: the fraction of forgotten rows that a membership attack finds; NaN for
-     * all figures except AUCs of members.
+     * figures that are no AUC of a membership attack.
      */
     dkvb_audit_estimate tpr_1;
     /**
      * True-positive rate at 0.1 % false alarms: the fraction of forgotten rows that a membership attack finds; NaN for
-     * all figures except AUCs of members.
+     * figures that are no AUC of a membership attack.
      */
     dkvb_audit_estimate tpr_01;
     /**
-     * PrivLeak of an AUC of members, (AUC - AUC retrained) / AUC retrained; a positive number means that more is
-     * remembered. PrivLeak is NaN for figures that are no AUC of members, and if the retrained AUC is 0. The PrivLeak
-     * of the MUSE benchmark has the opposite sign and another denominator (docs/audit.md).
+     * PrivLeak of the AUC of a membership attack: (AUC - AUC of the retrained model) / AUC of the retrained model; a
+     * positive PrivLeak means that the model remembers more than the retrained model. PrivLeak is NaN for figures that
+     * are no AUC of a membership attack, and if the AUC of the retrained model is 0. The PrivLeak of the MUSE benchmark
+     * differs from the PrivLeak of an audit: it has the opposite sign and another denominator (docs/audit.md).
      */
     dkvb_audit_estimate privleak;
     dkvb_audit_estimate median; /**< median of KLoM over the rows; NaN for all other figures */
@@ -381,7 +392,10 @@ typedef struct dkvb_audit_figure {
 typedef struct dkvb_audit_report {
     uint32_t classes;     /**< number of classes of the model (L) */
     uint32_t class_count; /**< number of classes that forgotten rows belong to */
-    /** `uint8_t[L]`: DKVB_FORGET for classes of forgotten rows, DKVB_KEEP for all other classes. */
+    /**
+     * `uint8_t[classes]`, a mark for each class: DKVB_FORGET for classes of forgotten rows, DKVB_KEEP for all other
+     * classes.
+     */
     const uint8_t *forgotten;
     uint64_t members;      /**< number of forgotten training rows */
     uint64_t others;       /**< number of test rows in the forgotten classes */
@@ -397,16 +411,16 @@ typedef struct dkvb_audit_report {
     uint32_t rmia_models; /**< number of reference models that the membership attack RMIA used */
     uint32_t models;      /**< number of models in each ensemble of the divergence KLoM */
     /**
-     * Number of unlearned models of the divergence KLoM for which the audit planned the forget requests anew. All other
-     * unlearned models of KLoM get the mask of the audited model, because a request in the model's journal is unknown
-     * or its plan was refused; nothing is masked if the audited model has no mask.
+     * Number of unlearned models of the divergence KLoM for which the audit planned the forget requests anew. If a
+     * request in the model's journal is unknown, or the new plan of a request was refused, an unlearned model of KLoM
+     * gets the mask of the audited model, or no mask if the audited model has none.
      */
     uint32_t planned;
 } dkvb_audit_report;
 
 /**
- * Audit a model that has forgotten rows. Each attack of an audit runs on the model, and on values that were trained
- * again without the forgotten rows.
+ * Audit a model that has forgotten rows. Each attack of an audit runs on the audited model, and on values that were
+ * trained again without the forgotten rows.
  *
  * The audit searches every row once; each further model then takes the time of one training on stored codes. An audit
  * takes its memory from the allocator of the model. The audit needs memory for the codes of all rows, once for each
@@ -414,11 +428,12 @@ typedef struct dkvb_audit_report {
  * test rows if there are more (5 GB for 1,280,000 rows and 1,000 classes).
  *
  * Ranks of `run` (ranks.h) deal out the models that the audit trains, and the rows that the audit searches. All ranks
- * call dkvb_audit_run() with the same models, rows and options, and each rank holds all of these in its memory. Each
- * rank gets the whole audit report, with the same bits for any number of ranks. A rank needs as much memory as an audit
- * without ranks. Each rank calls its own callbacks: the progress callback counts the models and rows of the rank, and
- * any rank can stop the audit. An audit is refused before work starts if the inputs of the ranks differ. A model whose
- * values are distributed over ranks is audited without ranks in `run`: its ranks then train each model together.
+ * call dkvb_audit_run() with the same models, rows and options, and each rank holds these models and rows in its
+ * memory. Each rank gets the whole audit report, with the same bits for any number of ranks. A rank needs as much
+ * memory as an audit without ranks. Each rank calls its own callbacks: the progress callback counts the models and rows
+ * of the rank, and any rank can stop the audit. An audit is refused before work starts if the inputs of the ranks
+ * differ. A model whose values are distributed over ranks is audited without ranks in `run`: its ranks then train each
+ * model together.
  *
  * @param[out] report   the audit report, which the caller releases with dkvb_audit_report_free(); NULL on failure.
  * @param      model    the audited model, which may be memory-mapped; attacks change only copies of the model.
@@ -426,7 +441,7 @@ typedef struct dkvb_audit_report {
  * @param      rows     training and test rows of the audit; at least 2 of the training rows are forgotten.
  * @param      opts     options of the audit; NULL for the defaults.
  * @param      run      run options of the call (threads, progress, ranks); NULL for the defaults. The progress callback
- *                      counts from 0 in each stage of the audit.
+ *                      of `run` counts from 0 in each stage of the audit.
  * @return `DKVB_EINVAL` for a row, label or option out of range, for too few rows, or if no row was forgotten (the
  *         message begins with "training rows", "training labels", "test rows", "test labels", "forgotten rows" or
  *         "options"); `DKVB_EMISMATCH` if `before` or the codeset belongs to other keys, if the codeset belongs to

@@ -4,8 +4,8 @@
  * the mask first.
  *
  * The budget of a request to forget says how many (codebook, key) pairs enter the mask. Most methods compute the score
- * of a pair from two counts: f is how often the rows to forget select the pair, and r is how often the rows to keep
- * select the pair.
+ * of a (codebook, key) pair from two counts: f is how often the rows to forget select the pair, and r is how often the
+ * rows to keep select the pair.
  *
  * - Method `activations`: the score of a (codebook, key) pair is f, how often the rows to forget select the pair, and
  *   the budget counts pairs (arXiv 2311.15268, section 4.1).
@@ -13,17 +13,18 @@
  *   the pair and are a large fraction of all rows that select it. The budget of the method `contrast` counts pairs.
  * - Method `examples`: forget rows are drawn at random, and a (codebook, key) pair scores higher, the sooner a row that
  *   selects the pair is drawn. The budget of the method `examples` counts drawn rows (arXiv 2311.15268, section 4.2).
- * - Method `values`: the score of a pair is v^2 / norm(value) if its value v for the forgotten class is positive, else
- *   0. The budget of the method `values` counts pairs, and the method needs no rows.
+ * - Method `values`: the score of a (codebook, key) pair is v^2 / norm(value) if its value v for the forgotten class is
+ *   positive, else 0. The budget of the method `values` counts pairs, and the method needs no rows.
  * - Method `every`: the score of a (codebook, key) pair is 1 if a forget row selects the pair (f > 0), else 0. The
  *   method `every` masks all pairs with score 1 and ignores the budget.
  *
- * The counts f (by rows to forget) and r (by rows to keep) of a pair come from the codes of rows, or from the counts of
- * each class that the model keeps (dkvb_model_count_classes()). If the model keeps counts of each class, a request to
- * forget classes needs no rows. The method `every` shows the largest effect that masking can have. With k > 1 the
- * method `every` masks most pairs of a model (docs/unlearning.md). The method `values` computes the norm without
- * classes that are marked DKVB_ASIDE. For this reason, the method `values` may mask pairs that serve only classes
- * marked DKVB_ASIDE.
+ * The counts f (selections by rows to forget) and r (selections by rows to keep) of a (codebook, key) pair come from
+ * the codes of rows, or from the counts of each class that the model keeps (dkvb_model_count_classes()). If the model
+ * keeps counts of each class, a request to forget classes needs no rows. The method `every` shows the largest effect
+ * that masking can have. With more than one selected key per codebook (k > 1), the method `every` masks most pairs of a
+ * model (docs/unlearning.md). The method `values` computes the norm of a pair's values without classes that are marked
+ * DKVB_ASIDE. The method `values` may therefore mask pairs that serve only classes marked DKVB_ASIDE, since the norm
+ * leaves these classes out.
  *
  * The order of requests to forget does not matter if all codes were searched without a mask, since the mask in force is
  * the union of the masks of all requests. dkvb_forget_plan() finds how large the budget of a request must be (plan.h).
@@ -73,8 +74,8 @@ enum {
 };
 
 /**
- * Marks that a request gives to rows and classes. The numbers of DKVB_KEEP, DKVB_FORGET and DKVB_ASIDE are part of the
- * ABI.
+ * Marks that a request to forget gives to rows and classes. The numbers of DKVB_KEEP, DKVB_FORGET and DKVB_ASIDE are
+ * part of the ABI.
  */
 enum {
     DKVB_KEEP = 0,   /**< the row or class is to be kept: its rows count for r, the selections by rows to keep */
@@ -87,8 +88,8 @@ enum {
 
 /**
  * A request to forget says which rows or classes to forget, and how to choose the (codebook, key) pairs to mask.
- * Callers initialise the request with `DKVB_REQUEST_INIT`. The library reads the arrays of a request during the call
- * only.
+ * Callers initialise a `dkvb_request` with `DKVB_REQUEST_INIT`. The library reads the arrays of a request during the
+ * call only.
  */
 typedef struct dkvb_request {
     size_t struct_size; /**< size of dkvb_request in bytes, set by DKVB_REQUEST_INIT */
@@ -122,8 +123,8 @@ DKVB_INIT_FUNCTION(dkvb_request, DKVB_REQUEST_INIT)
  *
  * dkvb_unlearn_choose() adds the `budget` pairs with the highest scores among all codebooks; among equal scores, pairs
  * with lower numbers come first. The method `examples` adds to the mask all pairs that the first `budget` drawn rows
- * select. The method `every` ignores the budget. Pairs with a score of 0 are never added, so the mask may gain fewer
- * pairs than the budget.
+ * select. The method `every` ignores the budget. dkvb_unlearn_choose() never adds (codebook, key) pairs with a score of
+ * 0, so the mask may gain fewer pairs than the budget.
  *
  * @param mask     mask of the model's codebooks, to which the chosen pairs are added.
  * @param model    the model that is to forget; only read.

@@ -10,8 +10,8 @@
  * The prepared row `y` is computed from a row of features `z` by a half-whitening matrix `W` (only if the option
  * `whiten` is set) and by a scaling to length 1 (only if the option `normalize` is set). Each codebook projects the
  * prepared row by random signs, a fast Walsh-Hadamard transform, and a selection of outputs of the transform. The signs
- * and the selection of a projection follow from the seed (docs/numerics.md, *Projection*). The library rounds the
- * projected numbers `q` to bytes `r`, with one scale per codebook:
+ * and the selection of a projection follow from the seed of the codebooks (docs/numerics.md, *Projection*). The library
+ * rounds the projected numbers `q` to bytes `r`, with one scale per codebook:
  *
  *     rounded projection of a row:  r = round(q * scale), limited to -63 .. 63
  *
@@ -49,7 +49,10 @@ typedef struct dkvb_codebooks dkvb_codebooks;
 
 /** Ways to place the keys of codebooks. The numbers of the DKVB_KEYINIT_… constants are part of the ABI. */
 enum {
-    /** Each key is an exponential moving average of the rows that chose it, as in the paper of the bottleneck. */
+    /**
+     * Each key is an exponential moving average of the rows nearest to it, as in the paper of the discrete key-value
+     * bottleneck.
+     */
     DKVB_KEYINIT_EMA = 0,
     /** Each key is a projected row, drawn at random for each codebook; sampled keys are not private (docs/guide.md). */
     DKVB_KEYINIT_SAMPLE = 1,
@@ -57,7 +60,7 @@ enum {
     DKVB_KEYINIT_MEANS = 2
 };
 
-/** Options for building codebooks. Callers initialise the options with `DKVB_KEYINIT_OPTIONS_INIT`. */
+/** Options of building codebooks. Callers initialise a `dkvb_keyinit_options` with `DKVB_KEYINIT_OPTIONS_INIT`. */
 typedef struct dkvb_keyinit_options {
     size_t struct_size; /**< size of dkvb_keyinit_options in bytes, set by DKVB_KEYINIT_OPTIONS_INIT */
     uint32_t method;    /**< way to place the keys: DKVB_KEYINIT_EMA, _SAMPLE or _MEANS */
@@ -134,18 +137,19 @@ DKVB_INIT_FUNCTION(dkvb_codebooks_info, DKVB_CODEBOOKS_INFO_INIT)
 /**
  * Build codebooks from key rows: draw the projections, place the keys, and freeze the keys.
  *
- * The key rows may be the training rows or other rows of the same encoder; labels are not needed. The library subtracts
- * the mean of the rows that place the keys (`rows_per_key`) from all rows. The half-whitening matrix is computed from
- * at most 16 rows per column, but at least from 16,384 rows if there are as many. The scales of the codebooks are
- * computed from 4,096 rows. Equal rows, options and seeds give equal bits, for any number of threads and any processor.
+ * The key rows may be the training rows or other rows of the same encoder; labels are not needed. The mean of the rows
+ * on which the keys are placed (at most `rows_per_key` per key) is subtracted from all rows. The half-whitening matrix
+ * is computed from at most 16 rows per column, but at least from 16,384 rows if there are as many. The scales of the
+ * codebooks are computed from 4,096 rows. Equal rows, options and seeds give equal bits, for any number of threads and
+ * any processor.
  *
  * @param[out] out   the codebooks, which the caller releases with dkvb_codebooks_free(); NULL on failure.
  * @param      x     `float[n][dim]`, key rows (rows on which the keys are placed), row-major, finite.
  * @param      n     number of key rows, at least `keys`.
  * @param      dim   length of a key row, 1 to 1,048,576.
  * @param      opts  options of building the codebooks; NULL for the defaults.
- * @param      run   run options of the call (threads, progress, ranks); NULL for the defaults. The progress callback
- *                   counts finished codebooks.
+ * @param      run   run options of the call (threads, progress, ranks); NULL for the defaults. The progress callback of
+ *                   `run` counts finished codebooks.
  * @return `DKVB_EINVAL` for an option out of range, too few key rows, or a feature that is not finite (the message
  *         names row and column); `DKVB_ENOMEM`; `DKVB_ECANCELLED`.
  */
@@ -163,7 +167,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_fit(dkvb_codebooks **out, con
  * @param[out] out   the growing codebooks, which the caller releases with dkvb_codebooks_free(); NULL on failure.
  * @param      dim   length of a row of features, 1 to 1,048,576.
  * @param      opts  options of the growing codebooks; NULL for the defaults.
- * @return `DKVB_OK` on success; `DKVB_EINVAL` or `DKVB_ENOMEM` on failure.
+ * @return `DKVB_EINVAL` for an invalid argument; `DKVB_ENOMEM` if memory runs out.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_begin(dkvb_codebooks **out, size_t dim,
                                                          const dkvb_keyinit_options *opts);
@@ -171,15 +175,15 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_begin(dkvb_codebooks **out, s
 /**
  * Move the keys of growing codebooks by one step of exponential moving averages over a batch of rows:
  *
- *     rows of key j:  N_j <- decay N_j + (1 - decay) n_j
- *     place of key j: key_j <- key_j + (1 - decay) (s_j - n_j key_j) / N_j
+ *     average number of rows nearest to key j:  N_j <- decay N_j + (1 - decay) n_j
+ *     place of key j:                           key_j <- key_j + (1 - decay) (s_j - n_j key_j) / N_j
  *
- * In the formulas for key j, n_j is the number of batch rows that are nearest to the key, s_j is the sum of these rows,
- * and N_j is the moving average of n_j. The formulas for key j are the usual update of vector quantisers (van den Oord
- * et al. 2017, arXiv 1711.00937, appendix A.1), written as an update of the key itself. The first batch of rows gives
- * the first keys, and the mean that is subtracted from all rows; so the first batch needs at least `keys` rows. Every
- * call of dkvb_codebooks_step() is one step, whatever `batch` of the options says. A cancelled dkvb_codebooks_step()
- * changes nothing, unless it was the first step of the codebooks.
+ * In the formulas for key j, `decay` is an option, n_j is the number of batch rows that are nearest to the key, s_j is
+ * the sum of these rows, and N_j is the moving average of n_j. The formulas for key j are the usual update of vector
+ * quantisers (van den Oord et al. 2017, arXiv 1711.00937, appendix A.1), written as an update of the key itself. The
+ * first batch of rows gives the first keys, and the mean that is subtracted from all rows; the first batch therefore
+ * needs at least `keys` rows. Every call of dkvb_codebooks_step() is one step, whatever `batch` of the options says. A
+ * cancelled dkvb_codebooks_step() changes nothing, unless it was the first step of the codebooks.
  *
  * @param codebooks  the growing codebooks, which are not frozen yet.
  * @param x          `float[n][input_dim]`, rows of the batch, finite.
@@ -201,7 +205,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_step(dkvb_codebooks *codebook
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_freeze(dkvb_codebooks *codebooks);
 
 /**
- * Arrays from which dkvb_codebooks_from_arrays() makes codebooks. Callers initialise the struct with
+ * Arrays from which dkvb_codebooks_from_arrays() makes codebooks. Callers initialise a `dkvb_codebooks_arrays` with
  * `DKVB_CODEBOOKS_ARRAYS_INIT`; the library reads the struct during the call only.
  */
 typedef struct dkvb_codebooks_arrays {
@@ -236,7 +240,7 @@ DKVB_INIT_FUNCTION(dkvb_codebooks_arrays, DKVB_CODEBOOKS_ARRAYS_INIT)
  * @param      arrays  the arrays from which the codebooks are made: projection and keys.
  * @param      opts    options of the codebooks, of which the shapes, `normalize`, the seed of the projections and the
  *                     allocator are read.
- * @return `DKVB_OK` on success; `DKVB_EINVAL` or `DKVB_ENOMEM` on failure.
+ * @return `DKVB_EINVAL` for an invalid argument; `DKVB_ENOMEM` if memory runs out.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_from_arrays(dkvb_codebooks **out,
                                                                const dkvb_codebooks_arrays *arrays,
@@ -247,7 +251,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_from_arrays(dkvb_codebooks **
  * dkvb_codebooks_retain().
  *
  * @param codebooks  the codebooks that get one more owner; NULL does nothing.
- * @return the same pointer that was passed as `codebooks`.
+ * @return the pointer `codebooks` that the caller passed.
  */
 DKVB_API dkvb_codebooks *dkvb_codebooks_retain(dkvb_codebooks *codebooks);
 
@@ -269,7 +273,7 @@ DKVB_API void dkvb_codebooks_free(dkvb_codebooks *codebooks);
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_get_info(const dkvb_codebooks *codebooks, dkvb_codebooks_info *info);
 
 /**
- * Memory that receives copies of the arrays of codebooks. Callers initialise the struct with
+ * Memory that receives copies of the arrays of codebooks. Callers initialise a `dkvb_codebooks_copies` with
  * `DKVB_CODEBOOKS_COPIES_INIT`. dkvb_codebooks_copies names one pointer for each array; an array whose pointer is NULL
  * is not copied.
  */
@@ -285,7 +289,8 @@ typedef struct dkvb_codebooks_copies {
     /** `float[input_dim][input_dim]`, half-whitening matrix; must be NULL if rows are not whitened. */
     float *whitening;
     float *scales; /**< `float[codebooks]`, scale of each codebook (steps per unit of projected rows) */
-    int8_t *keys;  /**< `int8_t[codebooks][keys][key_dim]`, keys in steps of the scale; purged keys are zeros */
+    /** `int8_t[codebooks][keys][key_dim]`, keys in steps of their codebook's scale; purged (erased) keys are zeros. */
+    int8_t *keys;
 } dkvb_codebooks_copies;
 
 /** Initialiser of dkvb_codebooks_copies that gives every member its default. */
@@ -303,13 +308,13 @@ DKVB_INIT_FUNCTION(dkvb_codebooks_copies, DKVB_CODEBOOKS_COPIES_INIT)
  * projection is the Walsh-Hadamard matrix in its natural order: H[i][j] = 1 if the number of 1 bits of i & j is even,
  * else -1. Transform t of the prepared row is h[t], and the projection of the row by codebook c is q[c]:
  *
- *     transform t of the row:               h[t] = H (signs[t] y)
- *     projection of the row by codebook c:  q[c][i] = h flattened [order[c][i]]
+ *     transform t of the prepared row y:    h[t] = H (signs[t] y), with the Walsh-Hadamard matrix H
+ *     projection of the row by codebook c:  q[c][i] = number order[c][i] of all transforms h, one after another
  *
  * @param codebooks  the codebooks whose arrays are copied.
  * @param to         the memory that receives the copied arrays of the codebooks.
- * @return `DKVB_ENOTFOUND` if a whitening matrix is asked for and the codebooks do not whiten rows (nothing is copied
- *         then); `DKVB_EINVAL` for an invalid argument.
+ * @return `DKVB_ENOTFOUND` if a whitening matrix is asked for and the codebooks do not whiten rows (then no array is
+ *         copied); `DKVB_EINVAL` for an invalid argument.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_get_arrays(const dkvb_codebooks *codebooks,
                                                               const dkvb_codebooks_copies *to);
@@ -321,8 +326,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_get_arrays(const dkvb_codeboo
  * @param      codebooks  the codebooks that project the rows.
  * @param      x          `float[n][input_dim]`, rows of features, finite.
  * @param      n          number of rows of features to project.
- * @param[out] rows       `int8_t[n][codebooks][key_dim]`, receives the projected rows in steps of the scale; undefined
- *                        if the call fails.
+ * @param[out] rows       `int8_t[n][codebooks][key_dim]`, receives the projected rows in steps of each codebook's
+ *                        scale; undefined if the call fails.
  * @param[out] saturated  `uint32_t[n]`: how many of the `codebooks * key_dim` projected numbers of each row lay outside
  *                        the scale of the keys and were limited to it; or NULL. About one projected number in ten
  *                        thousand is limited for rows like the key rows; a row with a tenth or more of its projected

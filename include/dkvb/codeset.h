@@ -11,8 +11,8 @@
  * - The **training** part of a codeset has the rows that the model's values learn from, with codes of `top_k` keys per
  *   codebook, as the model selects them.
  * - The **held-out** part of a codeset has rows that the model's values never learn from, on which the effects of
- *   forgetting are measured (effect.h). Codes of held-out rows are deeper: they also list farther keys, which are
- *   selected when a mask removes the nearest keys.
+ *   forgetting are measured (effect.h). Codes of held-out rows also list farther keys, which a row selects when a mask
+ *   removes its nearest keys.
  *
  * A codeset also lists the training sessions of the model, one for each dkvb_model_train(), with the rows that took
  * part, and notes how the keys were placed: everything that is needed to repeat the training of the model.
@@ -64,10 +64,14 @@ enum {
  * are part of the ABI.
  */
 enum {
-    /** Each part of a codes file stores features if they take fewer bytes than packed codes, else packed codes. */
+    /**
+     * Choice of contents: each part of the codes file stores features if they take fewer bytes than packed codes, else
+     * packed codes.
+     */
     DKVB_KEPT_AUTO = 0,
-    DKVB_KEPT_CODES = 1,   /**< each part of a codes file stores packed codes */
-    DKVB_KEPT_FEATURES = 2 /**< each part of a codes file stores the features that codes are searched from */
+    DKVB_KEPT_CODES = 1, /**< choice of contents: each part of the codes file stores packed codes */
+    /** Choice of contents: each part of the codes file stores the features from which codes are searched. */
+    DKVB_KEPT_FEATURES = 2
 };
 
 /**
@@ -78,7 +82,7 @@ enum {
 /** Largest number of training sessions that a codeset can record. */
 #define DKVB_CODESET_SESSIONS 64u
 
-/** Options for creating a codeset. Callers initialise the options with `DKVB_CODESET_OPTIONS_INIT`. */
+/** Options for creating a codeset. Callers initialise a `dkvb_codeset_options` with `DKVB_CODESET_OPTIONS_INIT`. */
 typedef struct dkvb_codeset_options {
     size_t struct_size; /**< size of dkvb_codeset_options in bytes, set by DKVB_CODESET_OPTIONS_INIT */
     uint32_t top_k;     /**< number of keys per codebook in codes of training rows, equal to the model's `top_k` */
@@ -102,12 +106,13 @@ typedef struct dkvb_codeset_options {
 DKVB_INIT_FUNCTION(dkvb_codeset_options, DKVB_CODESET_OPTIONS_INIT)
 
 /**
- * Create an empty codeset. The codeset keeps no reference to the codebooks.
+ * Create an empty codeset. The new codeset keeps no reference to the codebooks.
  *
  * @param[out] out        the codeset, which the caller releases with dkvb_codeset_free(); NULL on failure.
  * @param      codebooks  frozen codebooks that all codes of the codeset belong to.
  * @param      opts       options of the new codeset; NULL for the defaults.
- * @return `DKVB_OK` on success; `DKVB_EINVAL`, `DKVB_ESTATE` or `DKVB_ENOMEM` on failure.
+ * @return `DKVB_EINVAL` for an invalid argument; `DKVB_ESTATE` if the codebooks are not frozen; `DKVB_ENOMEM` if memory
+ *         runs out.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_new(dkvb_codeset **out, const dkvb_codebooks *codebooks,
                                                      const dkvb_codeset_options *opts);
@@ -122,12 +127,12 @@ DKVB_API void dkvb_codeset_free(dkvb_codeset *set);
 /**
  * Decide whether a row belongs to the held-out part of a codeset.
  *
- * The decision to hold out a row depends on its id and the fraction `share` only, so removing other rows does not
- * change the decision.
+ * Whether a row is held out depends on the id of the row and the fraction `share` only, and stays the same when other
+ * rows are removed.
  *
- * @param id     id of the row that the function decides about.
+ * @param id     id of the row that is held out or not.
  * @param share  fraction of all rows that the codeset holds out, 0 to 1.
- * @return 1 if the row with this id is held out, else 0.
+ * @return 1 if a row with the id `id` is held out, else 0.
  */
 DKVB_API int dkvb_codeset_holds_out(uint64_t id, double share);
 
@@ -139,7 +144,7 @@ typedef struct dkvb_codeset_rows {
     size_t struct_size;    /**< size of dkvb_codeset_rows in bytes, set by DKVB_CODESET_ROWS_INIT */
     size_t n;              /**< number of rows in the arrays of dkvb_codeset_rows */
     uint32_t codebooks;    /**< number of codebooks (C) */
-    uint32_t k;            /**< number of keys per codebook in the codes of these rows */
+    uint32_t k;            /**< number of keys per codebook that the codes in `codes` list */
     const uint64_t *ids;   /**< `uint64_t[n]`, ids of the rows in ascending order */
     const int32_t *labels; /**< `int32_t[n]`, labels of the rows, -1 for rows without a label */
     /** `uint16_t[n][codebooks][k]`, codes of the rows; NULL before the codes of the stored features are searched. */
@@ -170,21 +175,21 @@ DKVB_INIT_FUNCTION(dkvb_codeset_rows, DKVB_CODESET_ROWS_INIT)
  * option `keep`, whether the part stores features; later rows must then bring features of the same type and number of
  * columns. A codeset that keeps names needs the names of new rows, whose hashes must be their ids.
  *
- * @param set   the codeset, to which the rows are added.
+ * @param set   the codeset to which new rows are added.
  * @param part  the part of the codeset: DKVB_PART_TRAINING or DKVB_PART_HELD_OUT.
  * @param rows  the rows to add, with as many codebooks and keys (`k`) as the part has, new ids, labels of -1 or more,
  *              codes that were searched without a mask, and finite features.
  * @return `DKVB_EINVAL` for an invalid row, with a message that names the row; `DKVB_EMISMATCH` if shapes or codebooks
- *         differ; `DKVB_ESTATE` if the codeset was loaded from features and not searched yet, or if a row with this id
- *         was removed before and not readmitted (dkvb_codeset_readmit()); `DKVB_ENOMEM`. A failed
+ *         differ; `DKVB_ESTATE` if the codeset was loaded from features and not searched yet, or if a row with the id
+ *         of a new row was removed before and not readmitted (dkvb_codeset_readmit()); `DKVB_ENOMEM`. A failed
  *         dkvb_codeset_add_rows() adds nothing.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_add_rows(dkvb_codeset *set, uint32_t part,
                                                           const dkvb_codeset_rows *rows);
 
 /**
- * Rows that dkvb_codeset_add_features() adds to a codeset by their features. Callers initialise the struct with
- * `DKVB_CODESET_SOURCE_INIT`; the library reads the struct during the call only.
+ * Rows that dkvb_codeset_add_features() adds to a codeset by their features. Callers initialise a `dkvb_codeset_source`
+ * with `DKVB_CODESET_SOURCE_INIT`; the library reads the struct during the call only.
  */
 typedef struct dkvb_codeset_source {
     size_t struct_size; /**< size of dkvb_codeset_source in bytes, set by DKVB_CODESET_SOURCE_INIT */
@@ -219,11 +224,11 @@ DKVB_INIT_FUNCTION(dkvb_codeset_source, DKVB_CODESET_SOURCE_INIT)
  * of a codeset stores its features in one number type: the smallest type that holds exactly all features of the rows
  * that were added first.
  *
- * @param set        the codeset, to which the rows are added.
+ * @param set        the codeset to which new rows are added.
  * @param codebooks  codebooks that the codes of the codeset belong to.
  * @param source     the rows to add to the codeset, given by their features.
- * @param run        run options of the call (threads, progress, ranks); NULL for the defaults. The progress callback
- *                   counts rows of the codeset.
+ * @param run        run options of the call (threads, progress, ranks); NULL for the defaults. The progress callback of
+ *                   `run` counts rows of the codeset.
  * @return any status code of dkvb_codeset_add_rows() and dkvb_search(); also `DKVB_EINVAL` if the number type of a part
  *         does not hold the features exactly. A failed dkvb_codeset_add_features() adds nothing.
  */
@@ -237,8 +242,9 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_add_features(dkvb_codeset *set,
  *
  * @param      set   the codeset whose rows are read.
  * @param      part  the part of the codeset: DKVB_PART_TRAINING or DKVB_PART_HELD_OUT.
- * @param[out] rows  receives the rows of the part; the caller sets its member `struct_size` before the call.
- * @return `DKVB_OK` on success; `DKVB_EINVAL` on failure.
+ * @param[out] rows  receives the rows of the part `part` of the codeset; the caller sets its member `struct_size`
+ *                   before the call.
+ * @return `DKVB_EINVAL` for an invalid argument, else `DKVB_OK`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_get_rows(const dkvb_codeset *set, uint32_t part,
                                                           dkvb_codeset_rows *rows);
@@ -297,17 +303,17 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_get_info(const dkvb_codeset *se
  * Search the codes of a codeset whose file stores features.
  *
  * dkvb_codeset_search() ignores masks, finds `top_k` keys per codebook for training rows and `depth` for held-out rows,
- * and does nothing if all codes are there. Purged (codebook, key) pairs are gone from the codebooks, so codes that are
- * searched after a purge list the next nearest keys instead.
+ * and does nothing if the codeset has all its codes. Purged (codebook, key) pairs are gone from the codebooks, so codes
+ * that are searched after a purge list the next nearest keys instead.
  *
  * @param set        the codeset, which receives its missing codes.
  * @param codebooks  codebooks that the codes of the codeset belong to.
  * @param part       the part of the codeset: DKVB_PART_TRAINING, DKVB_PART_HELD_OUT or DKVB_PART_BOTH.
- * @param run        run options of the call (threads, progress, ranks); NULL for the defaults. The progress callback
- *                   counts rows of the codeset.
+ * @param run        run options of the call (threads, progress, ranks); NULL for the defaults. The progress callback of
+ *                   `run` counts rows of the codeset.
  * @return `DKVB_EMISMATCH` for codebooks other than those of the codeset, even if nothing has to be searched, or for
  *         features with another number of columns; `DKVB_EINVAL`; `DKVB_ENOMEM`; `DKVB_ECANCELLED`. If
- *         dkvb_codeset_search() fails, the part of the codeset has no codes.
+ *         dkvb_codeset_search() fails, the part of the codeset that it searched has no codes.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_search(dkvb_codeset *set, const dkvb_codebooks *codebooks,
                                                         uint32_t part, const dkvb_run_options *run);
@@ -331,9 +337,9 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_remove(dkvb_codeset *set, const
 /**
  * Check whether a row was removed from a codeset and not readmitted since.
  *
- * @param set  the codeset that may have lost the row.
+ * @param set  the codeset from which the row may have been removed.
  * @param id   id of the row to check.
- * @return 1 if the codeset lost a row with this id and did not readmit it, else 0.
+ * @return 1 if a row with the given `id` was removed from the codeset and not readmitted, else 0.
  */
 DKVB_API int dkvb_codeset_was_removed(const dkvb_codeset *set, uint64_t id);
 
@@ -341,12 +347,12 @@ DKVB_API int dkvb_codeset_was_removed(const dkvb_codeset *set, uint64_t id);
  * Allow removed ids to be added to a codeset again.
  *
  * The list of removed ids in a codeset is a trace in itself: somebody who has the codes file can test one id after
- * another. If `ids` is NULL, the library overwrites the whole list of removed ids and its salt; nobody can then check
- * any more whether a new row was once removed.
+ * another. If `ids` is NULL, dkvb_codeset_readmit() overwrites the whole list of removed ids and its salt; nobody can
+ * then check any more whether a new row was once removed.
  *
  * @param set  the codeset to which the rows may be added again.
  * @param ids  `uint64_t[n]`, removed ids to readmit, in any order; ids that were not removed are skipped; NULL readmits
- *             all.
+ *             all removed ids.
  * @param n    number of removed ids to readmit.
  * @return `DKVB_ENOMEM` if memory runs out; the codeset is then unchanged.
  */
@@ -361,9 +367,10 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_readmit(dkvb_codeset *set, cons
  * with rows in ascending order of their ids.
  *
  * @param set    the codeset that records the training session.
- * @param model  the trained model, or the model that is about to be trained; the codeset notes its number of classes
- *               and the number type of its values.
- * @param opts   options of the recorded training; `report`, `user` and `ids` are ignored; NULL for the defaults.
+ * @param model  the trained model, or the model that is about to be trained; the codeset notes the model's number of
+ *               classes and the number type of the model's values.
+ * @param opts   options of the recorded training, whose members `report`, `user` and `ids` are ignored; NULL for the
+ *               defaults.
  * @param ids    `uint64_t[n]`, ids of the rows that took part in the training session, in any order; NULL for all rows
  *               of the training part of the codeset. Rows with label -1 take no part in a training session.
  * @param n      number of ids of rows that took part in the session.
@@ -382,7 +389,8 @@ typedef struct dkvb_codeset_session {
     uint32_t classes;      /**< number of classes of the model that was trained in the session */
     uint32_t values_dtype; /**< number type of the values of the model that was trained in the session */
     uint64_t rows;         /**< number of labelled rows that took part in the session and are still in the codeset */
-    dkvb_train_options training; /**< options of the recorded training; `report`, `user` and `ids` are NULL */
+    /** Options of the recorded training, where the members `report`, `user` and `ids` are NULL. */
+    dkvb_train_options training;
 } dkvb_codeset_session;
 
 /** Initialiser of dkvb_codeset_session that gives every member its default. */
@@ -400,7 +408,7 @@ DKVB_INIT_FUNCTION(dkvb_codeset_session, DKVB_CODESET_SESSION_INIT)
  * @param[out] session    receives the training session; the caller sets its member `struct_size` before the call.
  * @param[out] took_part  `uint8_t[n]`, one number for each row of the training part of the codeset: 1 if the row took
  *                        part in the training session, else 0; or NULL.
- * @return `DKVB_ENOTFOUND` if no session has this index; `DKVB_EINVAL`.
+ * @return `DKVB_ENOTFOUND` if no training session has the index `index`; `DKVB_EINVAL`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_get_session(const dkvb_codeset *set, uint32_t index,
                                                              dkvb_codeset_session *session, uint8_t *took_part);
@@ -410,7 +418,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_get_session(const dkvb_codeset 
  *
  * @param set   the codeset to write to a codes file.
  * @param path  path of the codes file to write.
- * @return `DKVB_OK` on success; `DKVB_EINVAL`, `DKVB_EIO` or `DKVB_ENOMEM` on failure.
+ * @return `DKVB_EINVAL` for an invalid argument; `DKVB_EIO` if the file cannot be written; `DKVB_ENOMEM` if memory runs
+ *         out.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_save(const dkvb_codeset *set, const char *path);
 
@@ -418,9 +427,9 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_save(const dkvb_codeset *set, c
  * Write a model and its codeset, which belong together.
  *
  * dkvb_model_save_with() writes the model file and the codes file to disk under temporary names, and then renames the
- * model file before the codes file, so a disk that is full leaves both old files. Only a crash between the two
- * renamings, or a folder that refuses the second renaming, leaves a new model file beside an old codes file; the
- * error message of a refused renaming says so.
+ * model file before the codes file, so a disk that is full leaves both old files. A new model file is left beside an
+ * old codes file only if the process crashes after the model file was renamed and before the codes file is, or if the
+ * folder refuses to rename the codes file, which the error message then says.
  *
  * @param model       the model to write to a model file. If ranks share the model, all ranks call
  *                    dkvb_model_save_with().

@@ -20,7 +20,7 @@
 extern "C" {
 #endif
 
-/** @defgroup dkvb_data Files of numbers
+/** @defgroup dkvb_data Reading and writing files of numbers
  *  @{ */
 
 /**
@@ -47,7 +47,7 @@ enum {
 #define DKVB_ARRAY_MAX_NDIM 8
 
 /**
- * Array of numbers in memory, in C order. Callers initialise the struct with `DKVB_ARRAY_INIT`.
+ * Array of numbers in memory, in C order. Callers initialise a `dkvb_array` with `DKVB_ARRAY_INIT`.
  *
  * A function that fills in an array ignores all members of the struct but `struct_size`, and overwrites them; callers
  * must first release an array that already owns elements with dkvb_array_free().
@@ -93,14 +93,14 @@ enum {
  * Read an array file of numbers. The first bytes of an array file tell whether it is a `.npy` or an IDX file.
  *
  * An array file is a `.npy` file (versions 1.0 to 3.0; bool, integers and floats; either byte order; C or Fortran
- * order) or an IDX file (plain or gzip). The array in memory is in C order and in the byte order of the machine.
- * Elements of type bool in a file become numbers of type `DKVB_DTYPE_U8`.
+ * order) or an IDX file (plain or gzip). The array that dkvb_array_read() reads into memory is in C order and in the
+ * byte order of the machine. Elements of type bool in a file become numbers of type `DKVB_DTYPE_U8`.
  *
  * With DKVB_READ_IN_PLACE, dkvb_array_read() maps a `.npy` file into memory if its elements have 2 bytes or more, are
- * little-endian and in C order, and copies all other files. The operating system then reads pages of a mapped file when
- * they are needed, so the array may be larger than memory. The caller must not write to `data` of a mapped array.
- * Nobody may change or shorten a mapped file before dkvb_array_free(); replacing it by another file of the same name is
- * safe.
+ * little-endian and in C order, and copies all other files. The operating system reads pages of a memory-mapped file
+ * only when they are needed, so a mapped array may be larger than memory. The caller must not write to `data` of a
+ * mapped array. Nobody may change or shorten a memory-mapped file before dkvb_array_free(); replacing it by another
+ * file of the same name is safe.
  *
  * dkvb_array_read() never uses more memory than the unpacked file and the array need, and allocates no more than the
  * bytes read so far justify. The size of an array in bytes, without dimensions of length 0, must fit into `ptrdiff_t`.
@@ -123,8 +123,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_array_read(dkvb_array *out, const char 
  * A file of features with one dimension becomes one column; if a file has more dimensions, all dimensions after the
  * first are flattened into columns. Features may be stored as `float16`, `float32`, `float64` or `uint8`, where `uint8`
  * becomes 0 to 255. A feature that is not finite, also after rounding to float32, is an error whose message names row
- * and column. Features with 0 rows are allowed; features with 0 columns are an error. With DKVB_READ_IN_PLACE, a `.npy`
- * file of little-endian `float32` in C order is memory-mapped.
+ * and column. A file of features may have 0 rows, but a file with 0 columns is an error. With DKVB_READ_IN_PLACE, a
+ * `.npy` file of little-endian `float32` in C order is memory-mapped.
  *
  * @param[out] out        the array that receives the features.
  * @param      path       path of the array file to read.
@@ -244,7 +244,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_labels_survey(dkvb_labels_info *info, c
  * @param ndim   number of dimensions of the array.
  * @param shape  `uint64_t[ndim]`, length of each dimension of the array.
  * @param data   elements of the array in C order; may be NULL if there are none.
- * @return `DKVB_OK` on success; `DKVB_EINVAL`, `DKVB_EIO` or `DKVB_ENOMEM` on failure.
+ * @return `DKVB_EINVAL` for an invalid argument; `DKVB_EIO` if the file cannot be written; `DKVB_ENOMEM` if memory runs
+ *         out.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_npy_write(const char *path, uint32_t dtype, uint32_t from, uint32_t ndim,
                                                    const uint64_t *shape, const void *data);

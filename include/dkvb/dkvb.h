@@ -3,8 +3,9 @@
  * @brief The whole library: dkvb.h includes all other headers, except dkvb.hpp and reference.h.
  *
  * libdkvb makes classifiers that can forget. An encoder turns each input into a row of features, `float[dim]`. A
- * discrete key-value bottleneck turns each row into a short code. Values that were trained on codes answer with a
- * class. A class is forgotten by masking the (codebook, key) pairs that its rows select, without any training.
+ * discrete key-value bottleneck turns each row into a short code. The trained values of the keys in a code are averaged
+ * to logits, which give the class of the row. A class is forgotten by masking the (codebook, key) pairs that its rows
+ * select, without any training.
  *
  * dkvb_fit() trains a model with settings that suit the data, in one call:
  *

@@ -182,8 +182,8 @@ class running
     }
 
     /*
-     * Throws the exception that a callback of a C call has thrown, even if the C call succeeded; called once the
-     * objects that the C call made have owners.
+     * Throws the exception that a callback of a C call has thrown, even if the C call succeeded; called only after
+     * handles own the objects that the C call made.
      */
     void check(dkvb_status status) const
     {
@@ -298,12 +298,12 @@ class array
             all *= static_cast<std::size_t>(raw_->shape[i]);
         return all;
     }
-    /** The features that the method features() has read. */
+    /** Features that the method features() has read from a file, row by row. */
     span<const float> floats() const
     {
         return span<const float>(as<float>(DKVB_DTYPE_F32), rows() * columns());
     }
-    /** The labels that the method labels() has read. */
+    /** Labels of rows that the method labels() has read from a file. */
     span<const std::int32_t> ints() const
     {
         return span<const std::int32_t>(as<std::int32_t>(DKVB_DTYPE_I32), rows() * columns());
@@ -345,12 +345,13 @@ class table : public detail::handle<dkvb_table, dkvb_table_free>
      * pointers.
      */
     struct columns {
-        std::string label, id, group; /**< columns with labels, ids and groups; "" for no column */
+        /** Names of the table columns that hold labels, ids and groups; "" for no column. */
+        std::string label, id, group;
         /** Name of the group whose rows the table keeps; "" keeps the rows of all groups. */
         std::string only_group;
         /**
-         * columns that become features, in this order, such as the columns of a model; an empty vector takes all
-         * columns without another role
+         * Names of the table columns that become features, in the order of the features, such as the columns of a
+         * model; an empty vector takes all columns that are not used for labels, ids or groups
          */
         std::vector<std::string> features;
         std::vector<std::string> names; /**< names of classes that the labels 0, 1, … already have */
@@ -490,7 +491,7 @@ class mask : public detail::handle<dkvb_mask, dkvb_mask_free>
         void find(std::uint64_t from) noexcept
         {
             if (!dkvb_mask_next(mask_, from, &at_)) {
-                mask_ = nullptr; /* the iterator now equals end() */
+                mask_ = nullptr; /* no further pair: this iterator now equals end() */
                 at_ = 0;
             }
         }
@@ -573,8 +574,8 @@ class codebooks : public detail::handle<dkvb_codebooks, dkvb_codebooks_free>
     }
 
     /**
-     * Places keys on rows of `columns` numbers each. The argument `options` may be NULL for the default options of
-     * placing keys.
+     * Makes frozen codebooks, whose keys are placed on the rows `x` of `columns` numbers each. The argument `options`
+     * may be NULL for the default options of placing keys.
      */
     static codebooks fit(span<const float> x, std::size_t columns, const dkvb_keyinit_options *options = nullptr,
                          const run &how = run())
@@ -597,8 +598,8 @@ class codebooks : public detail::handle<dkvb_codebooks, dkvb_codebooks_free>
         return out;
     }
     /**
-     * Searches the codes of rows, `uint16_t[n][codebooks][k]`, nearest key first. The search leaves out (codebook, key)
-     * pairs of the mask `masked`; NULL leaves out no pair.
+     * Searches the codes of rows, `uint16_t[n][codebooks][k]`, nearest key first. The search of codes leaves out
+     * (codebook, key) pairs of the mask `masked`; NULL leaves out no pair.
      */
     std::vector<std::uint16_t> search(span<const float> x, std::uint32_t k = 1, const mask *masked = nullptr,
                                       const run &how = run()) const
@@ -612,7 +613,7 @@ class codebooks : public detail::handle<dkvb_codebooks, dkvb_codebooks_free>
             dkvb_search(get(), masked ? masked->get() : nullptr, x.data(), n, k, codes.data(), nullptr, running));
         return codes;
     }
-    /** Makes one more owner of the same codebooks. */
+    /** Returns a second handle that owns these codebooks too, without copying them. */
     codebooks share() const noexcept
     {
         return codebooks(dkvb_codebooks_retain(get()));
@@ -766,8 +767,8 @@ class journal_view
 class model;
 
 /**
- * A request to forget names the classes or rows to forget. The options of a request to forget hold all other choices:
- * strength, budget, accuracy limits, reason (plan.h).
+ * A request to forget names the classes or rows to forget. The options of a request to forget hold the strength,
+ * budget, accuracy limits and reason of the request (plan.h).
  */
 class request
 {
@@ -782,7 +783,7 @@ class request
         out.ids_.assign(ids.data(), ids.data() + ids.size());
         return out;
     }
-    /** Request to forget what the caller names in `options`: codes of rows, a mask, or a text of requests. */
+    /** Request to forget what the caller names in `options`: codes of rows, a mask, or a text that lists requests. */
     static request of_options(const dkvb_forget_request &options)
     {
         request out;
@@ -846,8 +847,9 @@ class plan : public detail::handle<dkvb_plan, dkvb_plan_free>
         return out;
     }
     /**
-     * Applies the plan to the model `to`, and returns the number of the new journal entry. Throws `DKVB_EREFUSED` with
-     * the reason if the plan is refused. The forget strength `exact` needs the codeset `codes` of the model.
+     * Applies the plan of a forgetting to the model `to`, and returns the number of the new journal entry. Throws
+     * `DKVB_EREFUSED` with the reason if the plan of the forgetting is refused. The forget strength `exact` needs the
+     * codeset `codes` of the model.
      */
     inline std::uint64_t apply(model &to, codeset *codes = nullptr);
 };
@@ -923,7 +925,7 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
     {
         return codebooks(dkvb_codebooks_retain(dkvb_model_codebooks(get())));
     }
-    /** Name of a class; "" if it has no name. */
+    /** Name of a class; "" if the class has no name. */
     std::string class_name(std::uint32_t label) const
     {
         const char *name = dkvb_model_class_name(get(), label);
@@ -1096,9 +1098,9 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
         return made;
     }
     /**
-     * Makes a plan for a request to forget and applies it. Returns the number of the new journal entry. The forget
-     * strength `suppress` masks (codebook, key) pairs; only the strength `exact` deletes what the forgotten rows
-     * taught. Throws `DKVB_EREFUSED` with the reason if the plan is refused.
+     * Makes a plan for a request to forget and applies the plan. Returns the number of the new journal entry. The
+     * forget strength `suppress` masks (codebook, key) pairs; only the strength `exact` deletes what the forgotten rows
+     * taught. Throws `DKVB_EREFUSED` with the reason if the plan of the forgetting is refused.
      */
     std::uint64_t forget(const request &who, codeset *codes = nullptr, const run &how = run())
     {
@@ -1123,7 +1125,10 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
         check(dkvb_model_undo(get(), entry, &undone));
         return undone;
     }
-    /** Erases masked keys, their values and the journal's lists of pairs. A purge cannot be undone. */
+    /**
+     * Erases from the model all masked keys, their values, and the journal's lists of masked pairs (a purge); nobody
+     * can undo a purge.
+     */
     void purge()
     {
         check(dkvb_model_purge(get()));
@@ -1162,7 +1167,7 @@ class live_model : public detail::handle<dkvb_live, dkvb_live_free>
 {
   public:
     /**
-     * One use of a live model: the model that the file held when the use began stays available until the `use` is
+     * One use of a live model: the model that the model file held when the use began stays available until the `use` is
      * destroyed. The `live_model` must outlive its uses.
      */
     class use
@@ -1214,8 +1219,8 @@ class live_model : public detail::handle<dkvb_live, dkvb_live_free>
         return live_model(out);
     }
     /**
-     * Begins a use of the live model, with the model in the file. The method acquire() throws if the model file is
-     * missing, damaged or holds another model, since a replaced model must not answer.
+     * Begins a use of the live model, with the model that the model file holds now. The method acquire() throws if the
+     * model file is missing, damaged or holds another model, since a replaced model must not answer.
      */
     use acquire() const
     {
@@ -1349,8 +1354,8 @@ class audit_report : public detail::handle<dkvb_audit_report, dkvb_audit_report_
         return get();
     }
     /**
-     * One figure of one model, both named by DKVB_AUDIT_… of audit.h; NULL if the model was not measured. The pointer
-     * to a figure is valid as long as the audit report.
+     * One audit figure of one measured model: constants DKVB_AUDIT_… of audit.h name the figure and the model; NULL if
+     * the model was not measured. The pointer to a figure is valid as long as the audit report.
      */
     const dkvb_audit_figure *figure(std::uint32_t subject, std::uint32_t which) const noexcept
     {
@@ -1359,9 +1364,9 @@ class audit_report : public detail::handle<dkvb_audit_report, dkvb_audit_report_
 };
 
 /**
- * Audits a model that has forgotten rows: attacks run on it, and on values that were trained again without these rows.
- * The argument `rows` has the rows that the model was trained on, and `tests` has rows that were never trained on;
- * `who` names the forgotten rows, NULL takes the classes that the journal names.
+ * Audits a model that has forgotten rows: attacks run on the model, and on values that were trained again without the
+ * forgotten rows. The argument `rows` has the rows that the model was trained on, and `tests` has rows that were never
+ * trained on; `who` names the forgotten rows, NULL takes the classes that the journal names.
  */
 inline audit_report audit(const model &of, const labelled &rows, const labelled &tests,
                           const dkvb_audit_options *options = nullptr, const dkvb_audit_request *who = nullptr,

@@ -32,32 +32,37 @@ extern "C" {
  * Effect of a mask on the rows of one class.
  *
  * The accuracy that a class loses by a mask is a difference of paired proportions: the fraction of rows classified
- * correctly before the masking, minus the fraction classified correctly after the masking. The 95 % interval of the
- * lost accuracy is that of Agresti and Min (2005, *Simple improved confidence intervals for comparing matched
- * proportions*, Statistics in Medicine 24:729), which adds half a row to each cell of the 2 x 2 table; the interval
- * exists even for a single row, and is wide for few rows.
+ * correctly before the pairs of the mask were masked, minus the fraction classified correctly afterwards. The 95 %
+ * interval of the lost accuracy is that of Agresti and Min (2005, *Simple improved confidence intervals for comparing
+ * matched proportions*, Statistics in Medicine 24:729), which adds half a row to each cell of the 2 x 2 table; the
+ * interval exists even for a single row, and is wide for few rows.
  */
 typedef struct dkvb_class_effect {
     uint64_t rows;         /**< number of held-out rows of the class that loses accuracy */
     uint64_t right_before; /**< number of rows classified correctly under the mask in force */
     uint64_t right_after;  /**< number of rows classified correctly after more pairs were masked */
-    uint64_t lost;         /**< number of rows classified correctly before the masking and wrongly after the masking */
-    uint64_t gained;       /**< number of rows classified wrongly before the masking and correctly after the masking */
-    double loss;           /**< accuracy lost by the masking, (lost - gained) / rows; 0 if there are no rows */
-    double low;            /**< lower end of the 95 % interval of the accuracy that the class loses */
-    double high;           /**< upper end of the 95 % interval of the accuracy that the class loses */
+    /** Number of rows classified correctly before more pairs were masked, and wrongly afterwards. */
+    uint64_t lost;
+    /** Number of rows classified wrongly before more pairs were masked, and correctly afterwards. */
+    uint64_t gained;
+    /** Accuracy that the class loses by masking more pairs: (`lost` - `gained`) / `rows`; 0 if there are no rows. */
+    double loss;
+    double low;  /**< lower end of the 95 % interval of the accuracy that the class loses */
+    double high; /**< upper end of the 95 % interval of the accuracy that the class loses */
 } dkvb_class_effect;
 
 /**
  * Measure how much accuracy each class would lose if the pairs of a mask were masked in addition to the model's mask in
  * force.
  *
- * @param      model      the model to measure, whose mask in force counts both before and after the masking.
- * @param      before     (codebook, key) pairs that count as masked both before and after the masking, in addition to
- *                        the model's mask in force; or NULL.
- * @param      mask       (codebook, key) pairs that count as masked only after the masking; both masks belong to the
- *                        model's codebooks. If `mask` is NULL, no pair is masked: no class loses accuracy, and
- *                        `right_before` shows the present accuracy.
+ * @param      model      the model to measure; the pairs of its mask in force count as masked in every measured
+ *                        accuracy.
+ * @param      before     (codebook, key) pairs that the model does not mask, but that count as masked in every measured
+ *                        accuracy; or NULL.
+ * @param      mask       (codebook, key) pairs whose effect is measured: they count as masked only in the accuracy
+ *                        after masking; `before` and `mask` both belong to the model's codebooks. If `mask` is NULL,
+ *                        dkvb_effect_measure() masks no further pair: no class loses accuracy, and `right_before` shows
+ *                        the present accuracy.
  * @param      held       held-out rows, whose codes have at least as many keys per codebook (`k`) as the model's
  *                        `top_k`; rows with label -1 are left out.
  * @param[out] effects    `dkvb_class_effect[classes]`, receives the effect of the mask on each class.
@@ -90,15 +95,17 @@ typedef struct dkvb_budget {
     uint64_t budget;
     uint64_t forget_rows; /**< number of held-out rows of the classes to forget */
     uint64_t retain_rows; /**< number of held-out rows of the classes to keep */
-    double forget_before; /**< accuracy on held-out rows of the classes to forget, before the masking */
-    double forget_after;  /**< accuracy on held-out rows of the classes to forget, after masking `budget` pairs */
-    double retain_before; /**< accuracy on held-out rows of the classes to keep, before the masking */
-    double retain_after;  /**< accuracy on held-out rows of the classes to keep, after masking `budget` pairs */
+    /** Accuracy on held-out rows of the classes to forget, before any pair of the plan is masked. */
+    double forget_before;
+    double forget_after; /**< accuracy on held-out rows of the classes to forget, after masking `budget` pairs */
+    /** Accuracy on held-out rows of the classes to keep, before any pair of the plan is masked. */
+    double retain_before;
+    double retain_after; /**< accuracy on held-out rows of the classes to keep, after masking `budget` pairs */
     /**
      * Larger budget, meant for rows that were not held out, and never less than `budget`: budget * ln(1000) /
-     * ln(forget_rows + 1). With the larger budget, the model would stop answering even the last of 1,000 forget rows,
-     * if changes of answers get rarer as in an exponential tail. A plan takes the larger budget if this budget meets
-     * the accuracy limits too.
+     * ln(forget_rows + 1). The larger budget is an estimate of how many pairs to mask until the model gives none of
+     * 1,000 rows to forget its old class any more; the estimate assumes an exponential tail. A plan takes the budget
+     * `roomy` instead of `budget` if `roomy` meets the accuracy limits too.
      */
     uint64_t roomy;
 } dkvb_budget;

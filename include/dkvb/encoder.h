@@ -62,7 +62,7 @@ enum {
     DKVB_ACTIVATION_GELU = 2        /**< GELU, x * Phi(x) computed with erf(), which most weights of OpenCLIP use */
 };
 
-/** Options for opening an encoder. Callers initialise the options with `DKVB_ENCODER_OPTIONS_INIT`. */
+/** Options for opening an encoder. Callers initialise a `dkvb_encoder_options` with `DKVB_ENCODER_OPTIONS_INIT`. */
 typedef struct dkvb_encoder_options {
     size_t struct_size; /**< size of dkvb_encoder_options in bytes, set by DKVB_ENCODER_OPTIONS_INIT */
     /** Path of the .safetensors weights file of CLIP or ResNet-50; NULL for other kinds of encoders. */
@@ -103,7 +103,7 @@ typedef struct dkvb_encoder_options {
     const dkvb_imageset *set;
     /**
      * Identity of the encoder that a model remembers (`encoder` of dkvb_model_info); dkvb_encoder_open() refuses any
-     * other encoder, and the message says what differs; NULL allows any encoder.
+     * other encoder, and the error message says what differs; NULL allows any encoder.
      */
     const char *remembered;
     /** Path of the model file that remembers the encoder, for error messages; NULL stands for "the model". */
@@ -171,8 +171,8 @@ typedef struct dkvb_encoder_info {
      *
      * The identity of an encoder holds its kind, its version, and a checksum of its weights as they are used, whichever
      * layout they were stored in. The identity of the encoder `pixels` is the kind alone, since the number of columns
-     * shows the size of the pictures. The ending "+exif" of an identity shows that pictures are turned upright. A model
-     * can store the identity of its encoder: dkvb_model_set_encoder().
+     * shows the size of the pictures. The ending "+exif" of an encoder's identity shows that the encoder turns pictures
+     * upright. A model can store the identity of its encoder: dkvb_model_set_encoder().
      */
     char identity[DKVB_ENCODER_IDENTITY_SIZE];
 } dkvb_encoder_info;
@@ -204,7 +204,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_encoder_get_info(const dkvb_encoder *en
  * @param user     the pointer `user` of dkvb_encode_options.
  * @param index    number of the unreadable picture in the set of pictures.
  * @param message  why the picture cannot be read; equal to the text of dkvb_last_error().
- * @return 0 to continue; any other number ends the encoding with `DKVB_ECANCELLED`.
+ * @return 0 from the callback continues the encoding; any other number ends the encoding with `DKVB_ECANCELLED`.
  */
 typedef int (*dkvb_unreadable_fn)(void *user, uint64_t index, const char *message);
 
@@ -217,11 +217,11 @@ typedef int (*dkvb_unreadable_fn)(void *user, uint64_t index, const char *messag
  * @param rows     number of rows of the layer's output.
  * @param columns  number of columns of the layer's output.
  * @param values   `float[rows][columns]`, output of the layer, valid during the callback.
- * @return 0 to continue; any other number ends the encoding with `DKVB_ECANCELLED`.
+ * @return 0 from the callback continues the encoding; any other number ends the encoding with `DKVB_ECANCELLED`.
  */
 typedef int (*dkvb_trace_fn)(void *user, const char *name, size_t rows, size_t columns, const float *values);
 
-/** Options of encoding pictures. Callers initialise the encode options with `DKVB_ENCODE_OPTIONS_INIT`. */
+/** Options of encoding pictures. Callers initialise a `dkvb_encode_options` with `DKVB_ENCODE_OPTIONS_INIT`. */
 typedef struct dkvb_encode_options {
     size_t struct_size; /**< size of dkvb_encode_options in bytes, set by DKVB_ENCODE_OPTIONS_INIT */
     /**
@@ -231,9 +231,7 @@ typedef struct dkvb_encode_options {
     uint32_t skip_unreadable;
     /** Number type of the rows in an encoded file: DKVB_DTYPE_F32 (also chosen by 0) or DKVB_DTYPE_F16. */
     uint32_t dtype;
-    /**
-     * 1 discards rows that an interrupted call left in PATH.part; 0 continues from the rows of the interrupted call.
-     */
+    /** 1 discards rows that an interrupted dkvb_encoder_encode_file() left behind; 0 continues from these rows. */
     uint32_t restart;
     /**
      * Receives `uint8_t[pictures of the call]`, 1 for each picture that was read and 0 for each unreadable picture; or
@@ -242,7 +240,10 @@ typedef struct dkvb_encode_options {
     uint8_t *readable;
     dkvb_unreadable_fn unreadable; /**< callback for each picture that cannot be read; or NULL */
     void *user;                    /**< pointer that the callbacks `unreadable` and `trace` receive */
-    /** Callback for the output of every layer, to compare implementations, if a single picture is encoded; or NULL. */
+    /**
+     * Callback that receives the output of every layer when a single picture is encoded, to compare implementations; or
+     * NULL.
+     */
     dkvb_trace_fn trace;
 } dkvb_encode_options;
 
@@ -254,7 +255,8 @@ typedef struct dkvb_encode_options {
 DKVB_INIT_FUNCTION(dkvb_encode_options, DKVB_ENCODE_OPTIONS_INIT)
 
 /**
- * Encode pictures in memory into rows of features. Worker threads resize the pictures in memory from malloc().
+ * Encode pictures in memory into rows of features. Worker threads of an encoding resize pictures in memory that
+ * malloc() gives.
  *
  * @param      encoder  the encoder that encodes the pictures.
  * @param      images   `dkvb_image[n]`, pictures of any size (of one fixed size for the encoder `pixels`), all with the
@@ -263,7 +265,7 @@ DKVB_INIT_FUNCTION(dkvb_encode_options, DKVB_ENCODE_OPTIONS_INIT)
  * @param[out] x        `float[n][dim]`, rows of features; undefined if the call fails.
  * @param      opts     options of encoding, of which only `trace` is read; NULL for the defaults.
  * @param      run      run options of the call (threads, progress, ranks); NULL for the defaults. The progress callback
- *                      counts encoded pictures.
+ *                      of `run` counts encoded pictures.
  * @return `DKVB_EINVAL` for an invalid argument; `DKVB_EMISMATCH` for a picture of a size that the encoder `pixels`
  *         does not accept; `DKVB_EFORMAT` if weights are so large that a sum is not finite; `DKVB_ECANCELLED`;
  *         `DKVB_ENOMEM`.
@@ -273,19 +275,19 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_encoder_encode(const dkvb_encoder *enco
                                                         const dkvb_run_options *run);
 
 /**
- * Encode the pictures `first` to `first + n - 1` of a set into rows of features. All threads decode pictures, a few at
- * a time, in memory from malloc().
+ * Encode the pictures `first` to `first + n - 1` of a set into rows of features. All threads of an encoding decode
+ * pictures, a few at a time, in memory that malloc() gives.
  *
  * @param      encoder  the encoder that encodes the pictures.
  * @param      set      the set of pictures of which some are encoded.
- * @param      first    number in the set of the first picture to encode.
+ * @param      first    number of the first picture to encode, in the set of pictures.
  * @param      n        number of pictures to encode.
  * @param[out] x        `float[n][dim]`, rows of features; rows of pictures that cannot be read are zeros.
  * @param      opts     options of encoding; NULL for the defaults.
  * @param      run      run options of the call (threads, progress, ranks); NULL for the defaults. The progress callback
- *                      counts encoded pictures.
- * @return any status code of dkvb_encoder_encode(); also `DKVB_ENOTFOUND` if the set of pictures has no pictures with
- *         these numbers.
+ *                      of `run` counts encoded pictures.
+ * @return any status code of dkvb_encoder_encode(); also `DKVB_ENOTFOUND` if the set of pictures has fewer than `first
+ *         + n` pictures.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_encoder_encode_set(const dkvb_encoder *encoder, const dkvb_imageset *set,
                                                             uint64_t first, size_t n, float *x,
@@ -300,7 +302,8 @@ typedef struct dkvb_encode_report {
     uint64_t unreadable; /**< number of pictures that were left out because they could not be read */
     /** Number of pictures that an interrupted call had already encoded; known from the first progress callback on. */
     uint64_t resumed;
-    uint64_t kept; /**< number of pictures in PATH.part after a failure, from which the next call can continue */
+    /** Number of pictures whose rows a failed call kept on disk, from which the next call can continue. */
+    uint64_t kept;
 } dkvb_encode_report;
 
 /** Initialiser of dkvb_encode_report that gives every member its default. */
@@ -313,21 +316,22 @@ DKVB_INIT_FUNCTION(dkvb_encode_report, DKVB_ENCODE_REPORT_INIT)
 /**
  * Encode all pictures of a set into a `.npy` file, `float[rows][dim]`, with a row for each picture that can be read.
  *
- * While dkvb_encoder_encode_file() works, the file PATH.part holds the finished rows. PATH.part stays if the progress
- * callback stops the call, if the process ends, or if the call fails after long work. A later
- * dkvb_encoder_encode_file() with the same arguments continues from PATH.part, and writes the same bytes as an
- * uninterrupted call. A successful dkvb_encoder_encode_file() removes PATH.part. PATH.part is locked, so that two
- * processes do not write to it. PATH.part is refused if it is a link, belongs to another user, has a second name, or
+ * While dkvb_encoder_encode_file() works, the partial file PATH.part holds the finished rows. The partial file
+ * PATH.part of an encoding stays if the progress callback stops the call, if the process ends, or if the call fails
+ * after long work. A later dkvb_encoder_encode_file() with equal arguments continues from the rows in the partial file
+ * PATH.part, and writes the same bytes as an uninterrupted call. A successful dkvb_encoder_encode_file() removes the
+ * partial file PATH.part of its encoding. The partial file PATH.part of an encoding is locked, so that two processes do
+ * not write to it. A partial file PATH.part is refused if it is a link, belongs to another user, has a second name, or
  * holds rows of other pictures or of another encoder.
  *
  * Ranks of `run` (ranks.h) divide the pictures to encode among them: all ranks call dkvb_encoder_encode_file() with the
  * same set, encoder and options, and each rank encodes some of the pictures. The encoded file has the same bytes for
- * any number of ranks, and any other number of ranks can continue from PATH.part. Only rank 0 has the encoded file and
- * PATH.part, and only the `unreadable` callback of rank 0 is invoked. Each rank invokes its own progress callback,
- * which counts the pictures of all ranks, and any rank can stop the call. All ranks get the same array `readable` and
- * the same counts of pictures. dkvb_encoder_encode_file() is refused before work starts if ranks have different
- * pictures, encoders or options. Rank 0 needs up to 64 MB for encoded rows of other ranks, and a rank sends each of its
- * encoded rows once.
+ * any number of ranks, and an interrupted encoding can be continued by any other number of ranks. Only rank 0 has the
+ * encoded file and the partial file of finished rows, and only the `unreadable` callback of rank 0 is invoked. Each
+ * rank invokes its own progress callback, which counts the pictures of all ranks, and any rank can stop the call. All
+ * ranks get the same array `readable` and the same counts of pictures. dkvb_encoder_encode_file() is refused before
+ * work starts if ranks have different pictures, encoders or options. Rank 0 needs up to 64 MB for encoded rows of other
+ * ranks, and a rank sends each of its encoded rows once.
  *
  * @param      encoder  the encoder that encodes the pictures.
  * @param      set      the set of pictures to encode.
@@ -335,11 +339,11 @@ DKVB_INIT_FUNCTION(dkvb_encode_report, DKVB_ENCODE_REPORT_INIT)
  * @param      opts     options of encoding, with `readable` as `uint8_t[pictures of the set]`; NULL for the defaults.
  * @param[out] report   receives counts of read and unreadable pictures, also after a failure; or NULL.
  * @param      run      run options of the call (threads, progress, ranks); NULL for the defaults. The progress callback
- *                      counts the pictures of the set.
- * @return any status code of dkvb_encoder_encode_set() and dkvb_npy_write(); `DKVB_EMISMATCH` if PATH.part holds rows
- *         of other pictures, of another encoder or another number type, or if ranks were given different inputs;
- *         `DKVB_ESTATE` if another process works on PATH.part; `DKVB_EFORMAT` if PATH.part is a file of another kind,
- *         or if no picture can be read; `DKVB_EIO`.
+ *                      of `run` counts the pictures of the set.
+ * @return any status code of dkvb_encoder_encode_set() and dkvb_npy_write(); `DKVB_EMISMATCH` if the partial file
+ *         PATH.part holds rows of other pictures, of another encoder or another number type, or if ranks were given
+ *         different inputs; `DKVB_ESTATE` if another process works on the partial file; `DKVB_EFORMAT` if a file of
+ *         another kind has the name PATH.part, or if no picture can be read; `DKVB_EIO`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_encoder_encode_file(const dkvb_encoder *encoder, const dkvb_imageset *set,
                                                              const char *path, const dkvb_encode_options *opts,

@@ -22,10 +22,10 @@ extern "C" {
 /**
  * Write `size` bytes as the whole contents of a file, completely or not at all.
  *
- * The library writes the bytes to a temporary file beside the target, named NAME.tmp-PROCESS-NUMBER, flushes the
- * temporary file to disk, and renames it to the target. A failure of dkvb_file_write() leaves the target file as it
- * was. If the target is a symbolic link, the link stays and the file that the link points to is replaced. Other hard
- * links to a replaced file keep the old contents.
+ * dkvb_file_write() writes the bytes to a temporary file beside the target file, named NAME.tmp-PROCESS-NUMBER, flushes
+ * the temporary file to disk, and renames the temporary file to the target file. A failure of dkvb_file_write() leaves
+ * the target file as it was. If the target file of dkvb_file_write() is a symbolic link, the link stays and the file
+ * that the link points to is replaced. Other hard links to a replaced file keep the old contents.
  *
  * A replaced file keeps its mode, owner, group and access control list. If the system does not let the process give a
  * replaced file to its old owner or group, the file belongs to the user or group of the process; the group of the
@@ -36,7 +36,7 @@ extern "C" {
  * @param data  `uint8_t[size]`, the new contents of the file.
  * @param size  number of bytes to write.
  * @return `DKVB_EINVAL` if the path or the data is NULL; `DKVB_EIO` if the file cannot be written, or if the target
- *         exists and is not a regular file.
+ *         file exists and is not a regular file.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_file_write(const char *path, const void *data, size_t size);
 
@@ -50,7 +50,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_file_write(const char *path, const void
  * @param[out] data  `uint8_t[*size]`, the next bytes of the file; NULL when the callback is invoked.
  * @param[out] size  number of bytes that the callback supplies, 0 when the callback is invoked; a callback that leaves
  *                   0 ends the file.
- * @return 0 to continue; any other number cancels the writing, and the target file stays as it was.
+ * @return 0 from the callback continues the writing; any other number cancels the writing, and the target file stays as
+ *         it was.
  */
 typedef int (*dkvb_part_fn)(void *user, const void **data, size_t *size);
 
@@ -75,9 +76,9 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_file_write_parts(const char *path, dkvb
  * @param      index  number of the leftover file: 0 for the first, then 1, 2, … until `DKVB_ENOTFOUND`; leftover files
  *                    come in the order of their folder.
  * @param[out] name   `char[size]`, receives the path of the leftover file.
- * @param      size   size in bytes of the memory for the path.
- * @return `DKVB_ENOTFOUND` if there are no more leftover files; `DKVB_EINVAL` if the memory for the path is too short;
- *         `DKVB_EIO` if the folder cannot be read.
+ * @param      size   size of the array `name` in bytes.
+ * @return `DKVB_ENOTFOUND` if there are no more leftover files; `DKVB_EINVAL` if the array `name` is too short for the
+ * path; `DKVB_EIO` if the folder cannot be read.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_file_leftover(const char *path, size_t index, char *name, size_t size);
 

@@ -1,6 +1,6 @@
 /**
  * @file
- * @brief Fit: it makes a trained model from rows and labels, with settings that suit the data.
+ * @brief A fit makes a trained model from rows and labels, with settings that suit the data.
  *
  * `dkvb train` and the Python module call dkvb_fit(). dkvb_fit() chooses all settings that the caller left open, places
  * keys, searches every row once, trains the values, and fits the softmax temperature on rows that the values did not
@@ -39,17 +39,17 @@
 extern "C" {
 #endif
 
-/** @defgroup dkvb_fit Fitting and tuning
+/** @defgroup dkvb_fit Fitting models and tuning their settings
  *  @{ */
 
 /**
- * Rows that a fit learns from. Callers initialise the struct with `DKVB_FIT_ROWS_INIT`; the library reads the struct
- * during the call only.
+ * Rows that a fit learns from. Callers initialise a `dkvb_fit_rows` with `DKVB_FIT_ROWS_INIT`; the library reads the
+ * struct during the call only.
  *
  * Rows of a fit can have numbers (ids) or names. The id of a named row is a hash: the first 8 bytes, little-endian, of
- * SHA-256(salt, name). The salt of the ids has 16 bytes and is computed from all names and labels, so equal rows get
- * equal ids. A codeset keeps the salt, and keeps the names if the option `keep_names` is 1. dkvb_fit() refuses two
- * names with equal hashes, like two equal names.
+ * SHA-256(salt, name). The salt of row ids has 16 bytes and is computed from all names and labels, so equal rows get
+ * equal ids. A codeset keeps the salt of its row ids, and keeps the names of rows if the option `keep_names` is 1.
+ * dkvb_fit() refuses two equal names of rows, and two names with equal hashes.
  */
 typedef struct dkvb_fit_rows {
     size_t struct_size;    /**< size of dkvb_fit_rows in bytes, set by DKVB_FIT_ROWS_INIT */
@@ -96,7 +96,7 @@ enum {
 
 /**
  * Settings of a fit. A setting is open if its member is 0 (DKVB_WHITEN_CHOOSE for `whiten`): the library then chooses a
- * value that suits the data. `DKVB_SETTINGS_INIT` leaves all settings open.
+ * value that suits the data. `DKVB_SETTINGS_INIT` leaves all settings open, for the library to choose.
  */
 typedef struct dkvb_settings {
     size_t struct_size; /**< size of dkvb_settings in bytes, set by DKVB_SETTINGS_INIT */
@@ -114,7 +114,7 @@ typedef struct dkvb_settings {
     uint32_t whiten; /**< when rows are half-whitened, DKVB_WHITEN_…; ignored if the fit is given codebooks */
 } dkvb_settings;
 
-/** Initialiser of dkvb_settings that leaves all settings open. */
+/** Initialiser of dkvb_settings that leaves all settings open, for the library to choose. */
 #define DKVB_SETTINGS_INIT                                                                                             \
     {                                                                                                                  \
         sizeof(dkvb_settings), DKVB_KEYINIT_OPTIONS_INIT,                                                              \
@@ -127,7 +127,8 @@ DKVB_INIT_FUNCTION(dkvb_settings, DKVB_SETTINGS_INIT)
  * of the ABI.
  */
 enum {
-    DKVB_PRESET_NONE = 0, /**< no preset: the library chooses all open settings to suit the data */
+    /** No preset: the library chooses all settings that the caller left open (0) to suit the data. */
+    DKVB_PRESET_NONE = 0,
     DKVB_PRESET_PAPER = 1 /**< preset with the shape and training recipe of the bottleneck's paper (arXiv 2207.11240) */
 };
 
@@ -139,11 +140,11 @@ enum {
  * @param user   the pointer `user` of dkvb_fit_options.
  * @param stage  name of the stage: "whitening", "keys", "search", "values", "temperature" or "codes"; without a
  *               codeset, "temperature" comes before "values".
- * @return 0 to continue; any other number cancels the fit.
+ * @return 0 from the callback continues the fit; any other number cancels the fit.
  */
 typedef int (*dkvb_stage_fn)(void *user, const char *stage);
 
-/** Options of a fit. Callers initialise the options with `DKVB_FIT_OPTIONS_INIT`. */
+/** Options of a fit. Callers initialise a `dkvb_fit_options` with `DKVB_FIT_OPTIONS_INIT`. */
 typedef struct dkvb_fit_options {
     size_t struct_size; /**< size of dkvb_fit_options in bytes, set by DKVB_FIT_OPTIONS_INIT */
     /** Settings of the fit; NULL lets the library choose all settings to suit the data. */
@@ -181,7 +182,7 @@ typedef struct dkvb_fit_options {
 DKVB_INIT_FUNCTION(dkvb_fit_options, DKVB_FIT_OPTIONS_INIT)
 
 /**
- * Choose all open settings to suit the data, as dkvb_fit() does.
+ * Choose all settings that the caller left open (0) to suit the data, as dkvb_fit() does.
  *
  * dkvb_fit_suit() fills in codebooks, keys, key_dim, top_k, epochs, batch and learning_rate where they are 0. For rows
  * with a single column, `normalize` becomes 0, since scaling to length 1 would leave only the sign.
@@ -192,21 +193,22 @@ DKVB_INIT_FUNCTION(dkvb_fit_options, DKVB_FIT_OPTIONS_INIT)
  * @param         columns   number of columns of the training rows.
  * @param         classes   number of classes of the training rows, 1 or more.
  * @param         preset    DKVB_PRESET_NONE, or DKVB_PRESET_PAPER, which first sets the shape and training recipe of
- *                          the paper: 256 codebooks of 4,096 keys of length 32 by moving averages, one selected key per
- *                          codebook, one epoch at one rate, and rows that are neither scaled to length 1 nor whitened
- *                          (docs/method.md). DKVB_PRESET_PAPER leaves settings that the paper does not specify as they
- *                          are.
+ *                          the paper on discrete key-value bottlenecks: 256 codebooks of 4,096 keys of length 32 by
+ *                          moving averages, one selected key per codebook, one epoch at one rate, and rows that are
+ *                          neither scaled to length 1 nor whitened (docs/method.md). DKVB_PRESET_PAPER does not change
+ *                          settings that the paper does not specify.
  * @param         bytes     largest size of the model file in bytes; 0 for no limit. Under a size limit, the library
- *                          chooses open numbers of codebooks and keys as near to what suits the data as the limit
- *                          allows. The size limit counts values of 16 bits, but not class names, the name of the
- *                          encoder and counts of classes. The size limit leaves room for a whitening matrix of
- *                          `columns` by `columns`, unless the setting `whiten` is DKVB_WHITEN_NEVER. The setting
- *                          DKVB_WHITEN_CHOOSE becomes DKVB_WHITEN_NEVER if the whitening matrix would take over a
- *                          quarter of the size limit, since too few keys would be left, or if rows have more columns
- *                          than a comparison of whitening allows.
+ *                          chooses numbers of codebooks and keys that the caller left open (0) as near to what suits
+ *                          the data as the limit allows. The size limit of the model file counts values of 16 bits, but
+ *                          not class names, the name of the encoder and counts of classes. The size limit of the model
+ *                          file leaves room for a whitening matrix of `columns` by `columns`, unless the setting
+ *                          `whiten` is DKVB_WHITEN_NEVER. The value DKVB_WHITEN_CHOOSE of the setting `whiten` becomes
+ *                          DKVB_WHITEN_NEVER if the whitening matrix would take over a quarter of the size limit, since
+ *                          too few keys would be left, or if rows have more columns than a comparison of whitening
+ *                          allows.
  * @return `DKVB_EINVAL` if `struct_size` of the settings is not set, if the preset is unknown, or if the size limit
  *         `bytes` is too small; the message then names the smallest possible limit (enough for 16 codebooks of 64 keys,
- *         if both numbers are open).
+ *         if the numbers of codebooks and keys are both left open).
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_fit_suit(dkvb_settings *settings, size_t rows, size_t columns,
                                                   uint32_t classes, uint32_t preset, uint64_t bytes);
@@ -252,7 +254,10 @@ typedef struct dkvb_fit_report {
     double temperature; /**< fitted softmax temperature of a row whose logits have the spread 1 (calibration.h) */
     /** Fitted exponent of the spread of a row's logits in the softmax temperature (calibration.h). */
     double temperature_power;
-    /** Expected calibration error (15 bins) on the rows on which the temperature was fitted; NaN if there are none. */
+    /**
+     * Expected calibration error (15 bins) on the rows on which the temperature was fitted; NaN if there are no such
+     * rows.
+     */
     double calibration_error;
     /**
      * Accuracy on the rows on which the temperature was fitted, of values that never learned from these rows; NaN if
@@ -287,8 +292,9 @@ DKVB_INIT_FUNCTION(dkvb_fit_report, DKVB_FIT_REPORT_INIT)
  * If dkvb_fit_rows has `groups`, the number of a group replaces the ids of its rows when held-out rows are chosen: no
  * row of a group is held out while the values learn from another row of the group. Large groups change the held-out
  * fraction: no group is held out if a class would then give more than a quarter of its rows and more than twice the
- * fraction `hold_out`. If fewer than half of the wanted rows of a class would be held out, the fit holds out further
- * groups, in an order that the group numbers decide. No row is held out of a class whose rows all belong to one group.
+ * fraction `hold_out`. If fewer than half as many rows of a class as `hold_out` asks for would be held out, the fit
+ * holds out further groups, in an order that the group numbers decide. No row is held out of a class whose rows all
+ * belong to one group.
  *
  * @param[out] model    the model, which the caller releases with dkvb_model_free(); NULL on failure.
  * @param[out] codeset  codeset with codes, ids and labels of all rows, which later forgetting needs; the caller
@@ -308,10 +314,11 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_fit(dkvb_model **model, dkvb_codeset **
 /**
  * Continue the training of a model with more rows.
  *
- * dkvb_fit_more() searches the new rows with the model's keys and mask, and trains the values on these rows. The
- * classes, `top_k`, whitening and number type of the model do not change. The library chooses open training settings
- * (epochs, batch, learning rate) to suit the new rows. New rows of new classes alone would lower the values of earlier
- * classes, since classes share (codebook, key) pairs; so callers should also give new rows of earlier classes.
+ * dkvb_fit_more() searches the new rows with the model's keys and mask, and trains the values on these rows.
+ * dkvb_fit_more() does not change the classes, `top_k`, whitening and number type of the model. dkvb_fit_more() chooses
+ * training settings (epochs, batch, learning rate) that the caller left open (0) to suit the new rows. New rows of new
+ * classes alone would lower the values of earlier classes, since classes share (codebook, key) pairs; so callers should
+ * also give new rows of earlier classes.
  *
  * If dkvb_fit_more() gets a codeset, the new rows join the rows of the codeset. `codeset` must be the codeset that the
  * model was trained on, as for dkvb_model_replay(). A fraction of the new rows is held out, the codeset records the
@@ -322,14 +329,14 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_fit(dkvb_model **model, dkvb_codeset **
  * names, new rows need names too, which are hashed with the salt of the codeset. The training part of the codeset keeps
  * at least three rows of each class, including rows of earlier trainings. The model of dkvb_fit_more() may have no
  * masked or purged pairs if there is a codeset, since codes of a codeset ignore masks. The codeset does not keep group
- * numbers; for groups that occur again, the caller passes the same numbers again. In dkvb_fit_more() only group numbers
- * and `hold_out` decide which groups are held out. A group that was held out in an earlier training with the same
- * `hold_out` is held out again, and all other groups are learned from again, unless large groups changed the held-out
- * fraction in the earlier training.
+ * numbers; if later rows belong to groups of earlier rows, the caller passes the earlier group numbers again. In
+ * dkvb_fit_more() only group numbers and `hold_out` decide which groups are held out. A group that was held out in an
+ * earlier training with the same `hold_out` is held out again, and all other groups are learned from again, unless
+ * large groups changed the held-out fraction in the earlier training.
  *
  * Without a codeset, the softmax temperature comes from a copy of the model that is trained further without a tenth of
- * the new rows. dkvb_fit_more() changes the temperature only if the tenth has at least 50 rows and covers at least half
- * of the classes; the report says why the temperature was not changed.
+ * the new rows. dkvb_fit_more() changes the temperature only if this tenth of the new rows has at least 50 rows and
+ * covers at least half of the classes; the report says why the temperature was not changed.
  *
  * @param[in,out] model    the model to train further, which is not memory-mapped; unchanged on failure.
  * @param[in,out] codeset  codeset with all its codes (dkvb_codeset_search()), unchanged on failure; or NULL.
@@ -376,16 +383,16 @@ DKVB_INIT_FUNCTION(dkvb_trial, DKVB_TRIAL_INIT)
  *
  * @param user   the pointer `user` of dkvb_tune_options.
  * @param trial  the finished trial of dkvb_tune().
- * @return 0 to continue; any other number cancels the tuning.
+ * @return 0 from the callback continues the tuning; any other number cancels the tuning.
  */
 typedef int (*dkvb_trial_fn)(void *user, const dkvb_trial *trial);
 
-/** Options of dkvb_tune(). Callers initialise the options with `DKVB_TUNE_OPTIONS_INIT`. */
+/** Options of dkvb_tune(). Callers initialise a `dkvb_tune_options` with `DKVB_TUNE_OPTIONS_INIT`. */
 typedef struct dkvb_tune_options {
     size_t struct_size; /**< size of dkvb_tune_options in bytes, set by DKVB_TUNE_OPTIONS_INIT */
     /**
-     * Exact number of trials, which makes the result the same on every machine; 0 makes as many trials as `seconds`
-     * allow.
+     * Exact number of trials of dkvb_tune(), for settings that are equal on every machine; 0 makes as many trials as
+     * the time limit `seconds` allows.
      */
     uint32_t trials;
     double seconds;                  /**< time in seconds after which no trial begins; 0 for no time limit */
@@ -409,8 +416,8 @@ DKVB_INIT_FUNCTION(dkvb_tune_options, DKVB_TUNE_OPTIONS_INIT)
  *
  * @param[in,out] settings  settings, which receive the best values that dkvb_tune() found: `whiten` becomes
  *                          DKVB_WHITEN_NEVER or DKVB_WHITEN_ALWAYS, and `train.trials` becomes the number of trials.
- *                          The same number of trials always finds the same settings. dkvb_tune() leaves the settings
- *                          unchanged on failure.
+ *                          With equal numbers of trials, dkvb_tune() always finds equal settings. dkvb_tune() leaves
+ *                          the settings unchanged on failure.
  * @param         rows      rows that the trials learn from, as for dkvb_fit().
  * @param         opts      options of the tuning; NULL for the defaults.
  * @param         run       run options of the call (threads, progress, ranks); NULL for the defaults.

@@ -26,7 +26,7 @@ extern "C" {
 #define DKVB_IMAGE_MAX_SIDE 65535
 
 /**
- * A picture in memory: its size and its pixels. Callers initialise the struct with `DKVB_IMAGE_INIT`.
+ * A picture in memory: its size and its pixels. Callers initialise a `dkvb_image` with `DKVB_IMAGE_INIT`.
  *
  * A function that fills in a picture ignores all members of the struct but `struct_size`, and overwrites them; callers
  * must first release a picture that already owns pixels with dkvb_image_free().
@@ -37,8 +37,8 @@ typedef struct dkvb_image {
     uint32_t height;    /**< height of the picture in pixels */
     uint32_t channels;  /**< 1 if the picture is grey, 3 if its channels are red, green and blue */
     /**
-     * EXIF orientation of the picture, 1 (upright) to 8; 0 if unknown. The pixels of the picture lie as they are stored
-     * in the file, whatever the orientation.
+     * EXIF orientation of the picture, 1 (upright) to 8; 0 if unknown. The pixels of a picture are in the order in
+     * which the file stores them, whatever the EXIF orientation.
      */
     uint32_t orientation;
     /** `uint8_t[height][width][channels]`, pixels owned by the picture, unless the caller set the pointer. */
@@ -77,11 +77,12 @@ DKVB_API uint32_t dkvb_image_codecs(void);
  * Read a picture from a file, or from the bytes of a picture file in memory. The first bytes of a picture file tell its
  * kind.
  *
- * The pixels equal those of PIL's `Image.open(path).convert("RGB")`. dkvb_image_read() looks up palettes, drops
- * transparency, ignores gamma and colour profiles, and turns CMYK into RGB by the products of the complements. Samples
- * of 16 bits keep their high byte (PIL clips 16-bit grey instead). A grey picture keeps one channel; all functions of
- * the library treat a grey picture as three equal channels. dkvb_image_read() does not apply the EXIF orientation, as
- * PIL does not. Sets of pictures and encoders apply the EXIF orientation if their option `upright` is 1.
+ * The pixels that dkvb_image_read() reads equal those of PIL's `Image.open(path).convert("RGB")`. dkvb_image_read()
+ * looks up palettes, drops transparency, ignores gamma and colour profiles, and turns CMYK into RGB by the products of
+ * the complements. Picture samples of 16 bits are reduced to their high byte (PIL clips 16-bit grey instead). A grey
+ * picture keeps one channel; all functions of the library treat a grey picture as three equal channels. Like PIL,
+ * dkvb_image_read() does not apply the EXIF orientation. Sets of pictures and encoders apply the EXIF orientation if
+ * their option `upright` is 1.
  *
  * A WebP file always gives a picture of three channels. dkvb_image_read() refuses an animated WebP file.
  *
@@ -111,8 +112,8 @@ enum {
 };
 
 /**
- * Handle of an ordered set of pictures on disk. A set never changes after it was opened, so any number of threads may
- * use it at once.
+ * Handle of an ordered set of pictures on disk. A set of pictures never changes after it was opened, so any number of
+ * threads may use it at once.
  */
 typedef struct dkvb_imageset dkvb_imageset;
 
@@ -136,7 +137,10 @@ enum {
     DKVB_IMAGES_LIST = 6
 };
 
-/** Options for opening a set of pictures. Callers initialise the options with `DKVB_IMAGESET_OPTIONS_INIT`. */
+/**
+ * Options for opening a set of pictures. Callers initialise a `dkvb_imageset_options` with
+ * `DKVB_IMAGESET_OPTIONS_INIT`.
+ */
 typedef struct dkvb_imageset_options {
     size_t struct_size;              /**< size of dkvb_imageset_options in bytes, set by DKVB_IMAGESET_OPTIONS_INIT */
     uint32_t format;                 /**< format of the set of pictures, DKVB_IMAGES_… */
@@ -159,9 +163,9 @@ DKVB_INIT_FUNCTION(dkvb_imageset_options, DKVB_IMAGESET_OPTIONS_INIT)
  * of their names, and the pictures of a class are in byte order of their relative paths. Folders of pictures may nest
  * to any depth inside the folder of a class. Files whose names end in .png, .jpg, .jpeg or .webp, in upper or lower
  * case, are pictures. Files of a folder whose names do not end like those of pictures are counted and left out. Files
- * and folders whose names begin with a dot, and folders named __MACOSX and @@eaDir, are skipped. Pictures that lie
- * directly in the folder of the set come first and have no class. A folder without subfolders is a set without classes.
- * Links to folders are followed, except a link to a folder that the path already leads through.
+ * and folders whose names begin with a dot, and folders named __MACOSX and @@eaDir, are left out of a set of pictures.
+ * Pictures that lie directly in the folder of the set come first and have no class. A folder without subfolders is a
+ * set without classes. Links to folders are followed, except a link to a folder that the path already leads through.
  *
  * A CIFAR data set in its binary version is a file, or a folder with data_batch_*.bin or train.bin, which hold its
  * training pictures. Class names of CIFAR come from batches.meta.txt, fine_label_names.txt or coarse_label_names.txt
@@ -192,8 +196,8 @@ typedef struct dkvb_image_source {
 } dkvb_image_source;
 
 /**
- * Open several sources as one set of pictures, in their order. Sources of different formats are allowed if the option
- * `format` is DKVB_IMAGES_AUTO.
+ * Open several sources as one set of pictures, in the order of the sources. Sources of different formats are allowed if
+ * the option `format` is DKVB_IMAGES_AUTO.
  *
  * A picture in a list of sources is named by the path of its source: "<path>" for a picture file, "<path>/<path inside
  * the folder>", or "<path>:<number in the file>". A path that leads to no set of a known format counts as one picture,
@@ -206,7 +210,7 @@ typedef struct dkvb_image_source {
  * @param[out] out      the opened set of pictures, which the caller releases with dkvb_imageset_free(); NULL on
  *                      failure.
  * @param      sources  `dkvb_image_source[count]`, sources of pictures; their `bytes` must stay as they are until the
- *                      set is released.
+ *                      set of pictures is released.
  * @param      count    number of sources of pictures, at least 1.
  * @param      opts     options of opening the set of pictures; NULL for the defaults.
  * @return any status code of dkvb_imageset_open(); also `DKVB_EFORMAT` if sources have different classes and the
@@ -240,7 +244,9 @@ enum {
 typedef struct dkvb_imageset_info {
     size_t struct_size; /**< size of dkvb_imageset_info in bytes, set by DKVB_IMAGESET_INFO_INIT */
     uint64_t pictures;  /**< number of pictures in the set */
-    /** Number of files in the folder that were left out, since their names are not names of pictures. */
+    /**
+     * Number of files in a folder of pictures that were left out, since their names do not end like those of pictures.
+     */
     uint64_t ignored;
     uint32_t format;   /**< format of the set, DKVB_IMAGES_…, never DKVB_IMAGES_AUTO */
     uint32_t classes;  /**< number of classes of the set; 0 if pictures have no labels */
@@ -282,7 +288,7 @@ DKVB_API const char *dkvb_imageset_class_name(const dkvb_imageset *set, uint32_t
  *
  * @param      set    the set of pictures that was opened from a folder.
  * @param      index  rank of the file-name ending: 0 for the ending that most files have, then 1, 2, ….
- * @param[out] count  number of files whose names have this ending; or NULL.
+ * @param[out] count  number of files whose names have the returned ending; or NULL.
  * @return the file-name ending in lower case, for example ".txt"; "" for file names without an ending; NULL if `index`
  *         is past the last ending.
  */
@@ -319,7 +325,7 @@ DKVB_INIT_FUNCTION(dkvb_picture, DKVB_PICTURE_INIT)
  * @param      index    number of the picture in the set, from 0.
  * @param[out] picture  receives label and name of the picture; the caller sets its member `struct_size` before the
  *                      call.
- * @return `DKVB_ENOTFOUND` if no picture has this number; `DKVB_EINVAL` for an invalid argument.
+ * @return `DKVB_ENOTFOUND` if no picture has the number `index`; `DKVB_EINVAL` for an invalid argument.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_imageset_get(const dkvb_imageset *set, uint64_t index, dkvb_picture *picture);
 
@@ -339,7 +345,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_imageset_spare(const dkvb_imageset *set
  * @param      index      number of the picture in the set, from 0.
  * @param[out] out        the picture that was read; empty on failure.
  * @param      allocator  allocator; NULL stands for malloc() and free().
- * @return any status code of dkvb_image_read(); also `DKVB_ENOTFOUND` if the set has no picture with this number.
+ * @return any status code of dkvb_image_read(); also `DKVB_ENOTFOUND` if the set of pictures has no picture with the
+ *         number `index`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_imageset_read(const dkvb_imageset *set, uint64_t index, dkvb_image *out,
                                                        const dkvb_allocator *allocator);

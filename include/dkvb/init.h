@@ -2,8 +2,8 @@
  * @file
  * @brief Default values of an option struct, found by the name of its type, for languages without C macros.
  *
- * C and C++ programs initialise option structs with the INIT macros or the inline `_init` functions instead, which need
- * no call into the library: `dkvb_run_options o = DKVB_RUN_OPTIONS_INIT;` or `dkvb_run_options_init(&o);`.
+ * C and C++ programs initialise option structs with the INIT macros or the inline `_init` functions, which need no call
+ * into the library: `dkvb_run_options o = DKVB_RUN_OPTIONS_INIT;` or `dkvb_run_options_init(&o);`.
  */
 #ifndef DKVB_INIT_H
 #define DKVB_INIT_H

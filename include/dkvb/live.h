@@ -3,10 +3,10 @@
  * @brief Serving: answering rows, as they arrive, from a model file that forget operations replace while a
  * program uses it.
  *
- * A forget operation replaces its model file by a new file (file.h). A program that mapped the old model file into
- * memory would go on to answer from what was forgotten. A live model (dkvb_live) notices the new model file: every use
- * of the model begins with dkvb_live_acquire(), which first checks which file has the path. docs/serving.md explains
- * how to run server processes.
+ * A forget operation replaces its model file by a new file (file.h). A program that mapped the model file into memory
+ * before a forget operation replaced the file would still answer from what was forgotten. A live model (dkvb_live)
+ * notices the new model file: every use of the model begins with dkvb_live_acquire(), which first checks which file is
+ * at the path. docs/serving.md explains how to run server processes.
  */
 #ifndef DKVB_LIVE_H
 #define DKVB_LIVE_H
@@ -34,7 +34,7 @@ extern "C" {
  */
 typedef struct dkvb_live dkvb_live;
 
-/** Options of dkvb_live_open(). Callers initialise the struct with `DKVB_LIVE_OPTIONS_INIT`. */
+/** Options of dkvb_live_open(). Callers initialise a `dkvb_live_options` with `DKVB_LIVE_OPTIONS_INIT`. */
 typedef struct dkvb_live_options {
     size_t struct_size; /**< size of dkvb_live_options in bytes, set by DKVB_LIVE_OPTIONS_INIT */
     /**
@@ -73,16 +73,16 @@ DKVB_API void dkvb_live_free(dkvb_live *live);
 /**
  * Begin a use of a live model, with the model file that is at the path now.
  *
- * dkvb_live_acquire() compares the identity of the file at the path (device, inode, size, times) with the file of the
- * model in use. If the model file was replaced, the new file is opened and checked as a whole, and only then replaces
- * the old model. A use of a live model that begins after a replacement always has the new model, and a use that began
- * before the replacement keeps the old model to its end. While no model file is replaced, dkvb_live_acquire() takes no
- * lock: it costs one file status query and two atomic operations.
+ * dkvb_live_acquire() compares the identity of the file at the path (device, inode, size, times) with the identity of
+ * the file that the model in use was read from. If the model file was replaced, the new model file is opened and
+ * checked as a whole, and only then replaces the old model. A use of a live model that begins after a replacement
+ * always has the new model, and a use that began before the replacement keeps the old model to its end. While no model
+ * file is replaced, dkvb_live_acquire() takes no lock: it costs one file status query and two atomic operations.
  *
- * A new model file must fit the old one: it must have the same codebooks (`birth` of dkvb_model_info), the same names
- * of columns and the same encoder, but may have more classes. A new model file that is missing, unreadable or does not
- * fit is an error: the old model is not handed out, since the new file may be the one that forgets. After a failed
- * dkvb_live_acquire(), the next one tries again to open the new model file.
+ * A new model file must fit the model file that it replaces: codebooks (`birth` of dkvb_model_info), names of columns
+ * and encoder must be equal in both, but the new model may have more classes. A new model file that is missing,
+ * unreadable or does not fit is an error: the old model is not handed out, since the new file may be the one that
+ * forgets. After a failed dkvb_live_acquire(), the next call tries again to open the new model file.
  *
  * @param      live   the live model whose model is used.
  * @param[out] model  the model, memory-mapped and read-only, valid until dkvb_live_release(); NULL on failure.
@@ -92,8 +92,8 @@ DKVB_API void dkvb_live_free(dkvb_live *live);
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_live_acquire(dkvb_live *live, const dkvb_model **model);
 
 /**
- * End a use of a live model that dkvb_live_acquire() began. The library frees a model that was replaced when its last
- * use ends.
+ * End a use of a live model that dkvb_live_acquire() began. When the last use of a replaced model ends, the library
+ * frees the replaced model.
  *
  * @param live   the live model whose model was used.
  * @param model  the model that dkvb_live_acquire() returned, released once for each acquisition; NULL does nothing.
@@ -121,7 +121,7 @@ enum {
     DKVB_SERVICE_LINES = 2    /**< kind of a service's input: lines of CSV text */
 };
 
-/** Options of dkvb_service_new(). Callers initialise the struct with `DKVB_SERVICE_OPTIONS_INIT`. */
+/** Options of dkvb_service_new(). Callers initialise a `dkvb_service_options` with `DKVB_SERVICE_OPTIONS_INIT`. */
 typedef struct dkvb_service_options {
     size_t struct_size; /**< size of dkvb_service_options in bytes, set by DKVB_SERVICE_OPTIONS_INIT */
     /** Number of classes that the service names in an answer, likeliest class first; 0 stands for one. */
@@ -155,7 +155,7 @@ typedef struct dkvb_answers {
     /** Answers to send to the client, in the order of the input; valid until the next function call for the service. */
     const void *bytes;
     size_t size;   /**< number of bytes of answers to send to the client */
-    uint64_t rows; /**< number of rows that were answered, including rows for which the model abstained */
+    uint64_t rows; /**< number of rows that the service answered, including rows for which the model abstained */
     /** Number of rows for which the model abstained (gave no class), as dkvb_model_predict() counts them. */
     uint64_t abstained;
     uint64_t refused; /**< number of input frames or lines that the service answered by an error message */
@@ -175,18 +175,19 @@ DKVB_INIT_FUNCTION(dkvb_answers, DKVB_ANSWERS_INIT)
  * Begin a service: a conversation with a client about a live model.
  *
  * Input frames of a service are `.npy` files of float16, float32, float64, uint8 or bool, one after another. An input
- * frame with one dimension is one row; an input frame with more dimensions has one row for each index of the first
- * dimension. Each input frame is answered by one frame, which has the shape of the input frame without its columns:
- * `int32` classes, with -1 for an abstention. With the option `top`, an answer frame has one more dimension of length
- * `top`; with `scores`, an answer frame is `float32` with one more dimension of all classes. An input frame of another
- * shape or type, or with a number that is not finite, is answered by a frame of NumPy's type S without dimensions,
- * which holds the error message.
+ * frame of a service with one dimension is one row; an input frame with more dimensions has one row for each index of
+ * the first dimension. A service answers each input frame by one frame, which has the shape of the input frame without
+ * its columns: `int32` classes, with -1 for an abstention. With the option `top` of a service, an answer frame has one
+ * more dimension of length `top`; with the option `scores`, an answer frame is `float32` with one more dimension of all
+ * classes. A service answers an input frame of a wrong shape or type, or with a number that is not finite, by a frame
+ * of NumPy's type S without dimensions, which holds the error message.
  *
- * A service answers each non-empty input line by one line, `row,label,probability,error`. With the option `top`, an
- * answer line has further fields `label_2,probability_2` and so on; with `scores`, the fields of an answer line are
- * `row`, one for each class, and `error`. The first input line may hold names of columns; the service answers that line
- * by the names of the answer's columns. If the columns of a model have names, the service finds features by these
- * names. An input line that is not a valid row is answered by a line with the error message as its last field.
+ * A service answers each non-empty input line by one line, `row,label,probability,error`. With the option `top` of a
+ * service, an answer line has further fields `label_2,probability_2` and so on; with `scores`, the fields of an answer
+ * line are `row`, one for each class, and `error`. The first input line may hold names of columns; the service answers
+ * that line by the names of the answer's columns. If the columns of a model have names, the service finds features by
+ * these names. A service answers an input line that is not a valid row by a line with the error message as its last
+ * field.
  *
  * @param[out] out   the service that begins, which the caller releases with dkvb_service_free(); NULL on failure.
  * @param      live  live model to answer from, which must outlive the service; many services may share one live model.
@@ -223,9 +224,9 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_service_put(dkvb_service *service, cons
  * `DKVB_EFORMAT`, the service cannot continue, and every further call returns `DKVB_EFORMAT`; earlier calls answered
  * all rows before the damaged input.
  *
- * @param      service  the service that answers.
- * @param[out] answers  receives the answers to the batch, with `size` 0 if no row is complete; the caller sets its
- *                      member `struct_size`.
+ * @param      service  the service that answers its client's rows.
+ * @param[out] answers  receives the answers to the batch of rows, with `size` 0 if no row is complete; the caller sets
+ *                      its member `struct_size`.
  * @param      run      run options of the call (threads, progress, ranks); NULL for the defaults.
  * @return `DKVB_EFORMAT` if the service's input cannot be understood any further, or ends within a frame, with a
  *         message that names the frame or line; `DKVB_EMISMATCH` if columns that the model needs are missing;
