@@ -286,8 +286,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_encoder_encode(const dkvb_encoder *enco
  * @param      opts     options of encoding; NULL for the defaults.
  * @param      run      run options of the call (threads, progress, ranks); NULL for the defaults. The progress callback
  *                      of `run` counts encoded pictures.
- * @return any status code of dkvb_encoder_encode(); also `DKVB_ENOTFOUND` if the set of pictures has fewer than `first
- *         + n` pictures.
+ * @return any status code of dkvb_encoder_encode(); also `DKVB_ENOTFOUND` if the set has fewer pictures than
+ *         `first + n`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_encoder_encode_set(const dkvb_encoder *encoder, const dkvb_imageset *set,
                                                             uint64_t first, size_t n, float *x,
