@@ -1,14 +1,13 @@
-"""Makes the tables of docs/benchmarks.md: runs `dkvb bench` for many numbers of rows, keys, codebooks and threads.
+"""Prints the tables that docs/benchmarks.md explains: runs `dkvb bench` for many numbers of rows, keys and codebooks.
 
-    benchmark_tables.py DKVB [--tables NAME,...] [--peers SEARCH.json] [--training TRAINING.json] [--write PAGE.md]
+    benchmark_tables.py DKVB [--tables NAME,...] [--peers SEARCH.json] [--training TRAINING.json]
 
-The script prints Markdown, or writes each table into the page between its marks <!-- NAME --> and <!-- end -->. The
-tables of other libraries come from the outputs of search_peers.py --json and training_peer.py --json.
+The script prints Markdown. The tables of other libraries come from the outputs of search_peers.py --json and
+training_peer.py --json.
 """
 import argparse
 import json
 import os
-import re
 import subprocess
 import sys
 
@@ -26,7 +25,6 @@ def arguments():
     p.add_argument("--codebooks", type=int, default=256, help="less is quicker; default 256")
     p.add_argument("--peers", help="output of search_peers.py --json")
     p.add_argument("--training", help="output of training_peer.py --json")
-    p.add_argument("--write", metavar="PAGE.md", help="put the tables into this page")
     return p.parse_args()
 
 
@@ -158,17 +156,6 @@ TABLES = {"machine": machine, "rows": rows, "keys": keys, "codebooks": codebooks
           "threads": threads, "training": training, "forgetting": forgetting}
 
 
-def put(page, name, table):
-    with open(page, encoding="utf-8") as file:
-        text = file.read()
-    text, found = re.subn(rf"(<!-- {name} -->\n).*?(<!-- end -->)", lambda m: f"{m[1]}{table}\n{m[2]}", text,
-                          flags=re.S)
-    if found != 1:
-        sys.exit(f"{page}: <!-- {name} --> is there {found} times")
-    with open(page, "w", encoding="utf-8") as file:
-        file.write(text)
-
-
 def main():
     args = arguments()
     made = [(name, lambda name=name: TABLES[name](args)) for name in args.tables.split(",") if name]
@@ -177,11 +164,7 @@ def main():
     if args.training:
         made.append(("peers training", lambda: training_table(args.training)))
     for name, make in made:
-        table = make()
-        if args.write:
-            put(args.write, name, table)
-        else:
-            print(f"{name}\n\n{table}\n", flush=True)
+        print(f"{name}\n\n{make()}\n", flush=True)
 
 
 main()
