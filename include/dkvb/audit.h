@@ -13,13 +13,13 @@
  * - *Divergence* (KLoM): can somebody tell many models that forgot a row from many models that were retrained without
  *   it?
  *
- * The audit answers two questions. *Untraining*: do the forgotten rows still influence the model? Figures of
- * membership, of answers to training rows, and of divergence measure whether forgotten rows still influence the model
- * (untraining). The forget strength `exact` trains again without the forgotten rows, and so removes their influence.
- * *Unlearning*: does the model still answer a forgotten class, or can somebody restore its answers? Accuracy on the
- * forgotten classes, and the recovery figures, measure unlearning. The forget strength `suppress`, which masks
- * (codebook, key) pairs, is made for unlearning: a mask hides what forgotten rows taught the model, but does not remove
- * their influence.
+ * An audit answers two questions, untraining and unlearning. *Untraining*: do the forgotten rows still influence the
+ * model? Figures of membership, of answers to training rows, and of divergence measure whether forgotten rows still
+ * influence the model (untraining). The forget strength `exact` trains again without the forgotten rows, and so removes
+ * their influence. *Unlearning*: does the model still answer a forgotten class, or can somebody restore its answers?
+ * Accuracy on the forgotten classes, and the recovery figures, measure unlearning. The forget strength `suppress`,
+ * which masks (codebook, key) pairs, is made for unlearning: a mask hides what forgotten rows taught the model, but
+ * does not remove their influence.
  *
  *     dkvb_audit_rows rows = DKVB_AUDIT_ROWS_INIT;
  *     dkvb_audit_report *report;
@@ -359,9 +359,9 @@ typedef struct dkvb_audit_figure {
     uint32_t measured;
     dkvb_audit_estimate value; /**< measured value of the audit figure, with its 95 % interval */
     /**
-     * Difference of an audit figure of the model to this figure of the retrained model, paired row by row. For the
-     * figure KLoM, `difference` is `value` minus the KLoM that training noise alone gives, and its interval includes
-     * this noise.
+     * Difference between an audit figure of the measured model and the same figure of the retrained model, paired row
+     * by row. For the figure KLoM, `difference` is `value` minus the KLoM that training noise alone gives, and its
+     * interval includes this noise.
      */
     dkvb_audit_estimate difference;
     /**
@@ -386,8 +386,8 @@ typedef struct dkvb_audit_figure {
 } dkvb_audit_figure;
 
 /**
- * Result of an audit. The library creates and frees dkvb_audit_report; later versions of the library add members at its
- * end.
+ * Report of an audit: every audit figure of every measured model. The library creates and frees dkvb_audit_report;
+ * later versions of the library add members at its end.
  */
 typedef struct dkvb_audit_report {
     uint32_t classes;     /**< number of classes of the model (L) */
@@ -411,9 +411,9 @@ typedef struct dkvb_audit_report {
     uint32_t rmia_models; /**< number of reference models that the membership attack RMIA used */
     uint32_t models;      /**< number of models in each ensemble of the divergence KLoM */
     /**
-     * Number of unlearned models of the divergence KLoM for which the audit planned the forget requests anew. If a
-     * request in the model's journal is unknown, or the new plan of a request was refused, an unlearned model of KLoM
-     * gets the mask of the audited model, or no mask if the audited model has none.
+     * Number of unlearned models of the divergence KLoM for which the audit planned the forget requests anew. If the
+     * journal of the audited model does not hold a forget request, or if the new plan of a request was refused, an
+     * unlearned model of KLoM gets the mask of the audited model, or no mask if the audited model has none.
      */
     uint32_t planned;
 } dkvb_audit_report;

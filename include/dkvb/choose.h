@@ -23,8 +23,8 @@
  * keeps counts of each class, a request to forget classes needs no rows. The method `every` shows the largest effect
  * that masking can have. With more than one selected key per codebook (k > 1), the method `every` masks most pairs of a
  * model (docs/unlearning.md). The method `values` computes the norm of a pair's values without classes that are marked
- * DKVB_ASIDE. The method `values` may therefore mask pairs that serve only classes marked DKVB_ASIDE, since the norm
- * leaves these classes out.
+ * DKVB_ASIDE. The method `values` may mask pairs that serve only classes marked DKVB_ASIDE, since the method leaves
+ * these classes out of the norm of a pair's values.
  *
  * The order of requests to forget does not matter if all codes were searched without a mask, since the mask in force is
  * the union of the masks of all requests. dkvb_forget_plan() finds how large the budget of a request must be (plan.h).
@@ -78,10 +78,15 @@ enum {
  * part of the ABI.
  */
 enum {
-    DKVB_KEEP = 0,   /**< the row or class is to be kept: its rows count for r, the selections by rows to keep */
-    DKVB_FORGET = 1, /**< the row or class is to be forgotten: its rows count for f, the selections by rows to forget */
+    /** Mark of a row or class to keep, whose rows count in r: how often rows to keep select a (codebook, key) pair. */
+    DKVB_KEEP = 0,
     /**
-     * The row or class is set aside, for example because it was forgotten before: the choice of pairs ignores its rows.
+     * Mark of a row or class to forget, whose rows count in f: how often rows to forget select a (codebook, key) pair.
+     */
+    DKVB_FORGET = 1,
+    /**
+     * Mark of a row or class that is set aside, for example because it was forgotten before: the choice of (codebook,
+     * key) pairs ignores its rows.
      */
     DKVB_ASIDE = 2
 };
@@ -93,7 +98,7 @@ enum {
  */
 typedef struct dkvb_request {
     size_t struct_size; /**< size of dkvb_request in bytes, set by DKVB_REQUEST_INIT */
-    uint32_t method;    /**< method of choosing pairs, DKVB_METHOD_… */
+    uint32_t method;    /**< method of choosing the (codebook, key) pairs to mask, DKVB_METHOD_… */
     uint32_t k;         /**< number of keys per codebook in the codes, equal to `top_k` of the model */
     /**
      * `uint16_t[n][codebooks][k]`, codes of the rows to forget and to keep; NULL if the model's counts of each class

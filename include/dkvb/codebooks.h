@@ -5,15 +5,15 @@
  * Codebooks first prepare each row of features. From a row `z` of `input_dim` numbers, the library computes the
  * prepared row y:
  *
- *     prepared row of features:  y = W (z - center), then y = y / |y|
+ *     prepared row y of a row z of features:  y = W (z - center), then y = y / |y|
  *
- * The prepared row `y` is computed from a row of features `z` by a half-whitening matrix `W` (only if the option
- * `whiten` is set) and by a scaling to length 1 (only if the option `normalize` is set). Each codebook projects the
- * prepared row by random signs, a fast Walsh-Hadamard transform, and a selection of outputs of the transform. The signs
- * and the selection of a projection follow from the seed of the codebooks (docs/numerics.md, *Projection*). The library
- * rounds the projected numbers `q` to bytes `r`, with one scale per codebook:
+ * The prepared row `y` is computed from a row of features `z`, less the mean row `center`, by a half-whitening matrix
+ * `W` (only if the option `whiten` is set) and by a scaling to length 1 (only if the option `normalize` is set). Each
+ * codebook projects the prepared row by random signs, a fast Walsh-Hadamard transform, and a selection of outputs of
+ * the transform. The signs and the selection of a projection follow from the seed of the codebooks (docs/numerics.md,
+ * *Projection*). The library rounds the projected numbers `q` to bytes `r`, with one scale per codebook:
  *
- *     rounded projection of a row:  r = round(q * scale), limited to -63 .. 63
+ *     number r of a rounded projection, from projected number q:  r = round(q * scale), limited to -63 .. 63
  *
  * Each codebook holds `keys` points of its projected space, the keys, rounded like projected rows. Key initialisation
  * places the keys without labels, and then freezes them: only a purge changes a frozen key, so the code of a row never
@@ -175,15 +175,17 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_begin(dkvb_codebooks **out, s
 /**
  * Move the keys of growing codebooks by one step of exponential moving averages over a batch of rows:
  *
- *     average number of rows nearest to key j:  N_j <- decay N_j + (1 - decay) n_j
- *     place of key j:                           key_j <- key_j + (1 - decay) (s_j - n_j key_j) / N_j
+ *     average N_j of n_j, the number of batch rows nearest to key j:  N_j <- decay N_j + (1 - decay) n_j
+ *
+ *     place of key j, where s_j is the sum of these n_j rows:  key_j <- key_j + (1 - decay) (s_j - n_j key_j) / N_j
  *
  * In the formulas for key j, `decay` is an option, n_j is the number of batch rows that are nearest to the key, s_j is
- * the sum of these rows, and N_j is the moving average of n_j. The formulas for key j are the usual update of vector
- * quantisers (van den Oord et al. 2017, arXiv 1711.00937, appendix A.1), written as an update of the key itself. The
- * first batch of rows gives the first keys, and the mean that is subtracted from all rows; the first batch therefore
- * needs at least `keys` rows. Every call of dkvb_codebooks_step() is one step, whatever `batch` of the options says. A
- * cancelled dkvb_codebooks_step() changes nothing, unless it was the first step of the codebooks.
+ * the sum of these rows, and N_j is the moving average of n_j. The formulas by which dkvb_codebooks_step() moves key j
+ * are the usual update of vector quantisers (van den Oord et al. 2017, arXiv 1711.00937, appendix A.1), written as an
+ * update of the key itself. The first batch of rows that growing codebooks get gives the first keys, and the mean that
+ * is subtracted from all rows; the first batch therefore needs at least `keys` rows. Every call of
+ * dkvb_codebooks_step() is one step, whatever `batch` of the options says. A cancelled dkvb_codebooks_step() changes
+ * nothing, unless the cancelled step was the first step of the codebooks.
  *
  * @param codebooks  the growing codebooks, which are not frozen yet.
  * @param x          `float[n][input_dim]`, rows of the batch, finite.
@@ -251,7 +253,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_from_arrays(dkvb_codebooks **
  * dkvb_codebooks_retain().
  *
  * @param codebooks  the codebooks that get one more owner; NULL does nothing.
- * @return the pointer `codebooks` that the caller passed.
+ * @return the pointer `codebooks` that the caller gave to dkvb_codebooks_retain().
  */
 DKVB_API dkvb_codebooks *dkvb_codebooks_retain(dkvb_codebooks *codebooks);
 
@@ -281,8 +283,8 @@ typedef struct dkvb_codebooks_copies {
     size_t struct_size; /**< size of dkvb_codebooks_copies in bytes, set by DKVB_CODEBOOKS_COPIES_INIT */
     int8_t *signs;      /**< `int8_t[rounds][round_size]`, random signs of the projections, 1 or -1 */
     /**
-     * `uint32_t[codebooks][key_dim]`, the outputs of the transforms that each codebook selects, stored as round *
-     * round_size + output.
+     * `uint32_t[codebooks][key_dim]`, the outputs of the transforms that each codebook selects, where output i of
+     * transform t is stored as t * round_size + i.
      */
     uint32_t *order;
     float *center; /**< `float[input_dim]`, mean that is subtracted from each row of features */
@@ -306,9 +308,11 @@ DKVB_INIT_FUNCTION(dkvb_codebooks_copies, DKVB_CODEBOOKS_COPIES_INIT)
  * The arrays `signs` and `order` of codebooks are computed from the seed, and describe the projection of a row. In the
  * formulas of the projection, y is the prepared row of features, padded with zeros to `round_size`. The matrix H of the
  * projection is the Walsh-Hadamard matrix in its natural order: H[i][j] = 1 if the number of 1 bits of i & j is even,
- * else -1. Transform t of the prepared row is h[t], and the projection of the row by codebook c is q[c]:
+ * else -1. The projection q[c] of a row by codebook c takes its numbers from the Walsh-Hadamard transforms h[t] of the
+ * prepared row y:
  *
- *     transform t of the prepared row y:    h[t] = H (signs[t] y), with the Walsh-Hadamard matrix H
+ *     transform t of the prepared row y:    h[t] = H (signs[t] y), with random signs and Walsh-Hadamard matrix H
+ *
  *     projection of the row by codebook c:  q[c][i] = number order[c][i] of all transforms h, one after another
  *
  * @param codebooks  the codebooks whose arrays are copied.

@@ -201,8 +201,8 @@ typedef struct dkvb_codeset_source {
     const int32_t *labels;   /**< `int32_t[n]`, labels of the rows, -1 or more */
     const uint8_t *held_out; /**< `uint8_t[n]`, 1 if the row is held out, else 0; NULL if no row is held out */
     /**
-     * `uint16_t[n][codebooks][k]`, codes of the rows, searched without a mask, with as many keys per codebook as codes
-     * of training rows; NULL makes dkvb_codeset_add_features() search the codes of training rows too.
+     * `uint16_t[n][codebooks][k]`, codes of the rows, searched without a mask, with `k` keys per codebook as in the
+     * codes of training rows; NULL makes dkvb_codeset_add_features() search the codes of training rows too.
      */
     const uint16_t *codes;
     /** `[n]`, UTF-8 names of the rows, whose hashes are the ids, if the codeset keeps names; else NULL. */

@@ -141,9 +141,9 @@ struct run {
      */
     std::uint32_t threads;
     /**
-     * Progress callback, called now and then with the number of finished units and of all units. A callback that
-     * returns false cancels the call, which then throws `DKVB_ECANCELLED`. A callback that throws cancels the call too,
-     * and the call throws the exception of the callback.
+     * Progress callback, called now and then with two numbers of units of work (such as rows): how many are finished,
+     * and how many there are. A callback that returns false cancels the call, which then throws `DKVB_ECANCELLED`. A
+     * callback that throws cancels the call, and the call throws the exception of the callback.
      */
     std::function<bool(std::uint64_t done, std::uint64_t total)> progress;
     /** Counter of rows outside the scale of the keys (search.h); or NULL. */
@@ -491,7 +491,7 @@ class mask : public detail::handle<dkvb_mask, dkvb_mask_free>
         void find(std::uint64_t from) noexcept
         {
             if (!dkvb_mask_next(mask_, from, &at_)) {
-                mask_ = nullptr; /* no further pair: this iterator now equals end() */
+                mask_ = nullptr; /* no (codebook, key) pair of the mask is left, so this iterator now equals end() */
                 at_ = 0;
             }
         }
@@ -613,7 +613,7 @@ class codebooks : public detail::handle<dkvb_codebooks, dkvb_codebooks_free>
             dkvb_search(get(), masked ? masked->get() : nullptr, x.data(), n, k, codes.data(), nullptr, running));
         return codes;
     }
-    /** Returns a second handle that owns these codebooks too, without copying them. */
+    /** Returns a second handle that owns the same codebooks as the first handle; the codebooks are not copied. */
     codebooks share() const noexcept
     {
         return codebooks(dkvb_codebooks_retain(get()));
@@ -858,7 +858,7 @@ class plan : public detail::handle<dkvb_plan, dkvb_plan_free>
 struct evaluation {
     double accuracy;          /**< fraction of labelled rows classified correctly; NaN without such rows */
     double loss;              /**< mean cross-entropy of the labelled rows in nats; NaN without such rows */
-    double calibration_error; /**< expected calibration error of the probabilities, in 15 bins */
+    double calibration_error; /**< expected calibration error (15 bins) of the probabilities that the model gives */
     std::uint64_t abstained;  /**< number of rows for which the model gave no answer, which count as wrong */
     std::vector<std::uint64_t> class_rows; /**< `[classes]`, number of labelled rows of each class */
     /** `[classes]`, number of rows of each class that the model classifies correctly. */

@@ -38,9 +38,9 @@ extern "C" {
  * interval exists even for a single row, and is wide for few rows.
  */
 typedef struct dkvb_class_effect {
-    uint64_t rows;         /**< number of held-out rows of the class that loses accuracy */
-    uint64_t right_before; /**< number of rows classified correctly under the mask in force */
-    uint64_t right_after;  /**< number of rows classified correctly after more pairs were masked */
+    uint64_t rows;         /**< number of held-out rows of the class whose effect is measured */
+    uint64_t right_before; /**< number of rows that the model classifies correctly before more pairs are masked */
+    uint64_t right_after;  /**< number of rows that the model classifies correctly after more pairs were masked */
     /** Number of rows classified correctly before more pairs were masked, and wrongly afterwards. */
     uint64_t lost;
     /** Number of rows classified wrongly before more pairs were masked, and correctly afterwards. */
@@ -103,9 +103,10 @@ typedef struct dkvb_budget {
     double retain_after; /**< accuracy on held-out rows of the classes to keep, after masking `budget` pairs */
     /**
      * Larger budget, meant for rows that were not held out, and never less than `budget`: budget * ln(1000) /
-     * ln(forget_rows + 1). The larger budget is an estimate of how many pairs to mask until the model gives none of
-     * 1,000 rows to forget its old class any more; the estimate assumes an exponential tail. A plan takes the budget
-     * `roomy` instead of `budget` if `roomy` meets the accuracy limits too.
+     * ln(forget_rows + 1), where `forget_rows` counts the held-out rows to forget. The larger budget is an estimate of
+     * how many pairs to mask until the model gives none of 1,000 rows to forget its old class any more; the estimate
+     * assumes an exponential tail. A plan takes the budget `roomy` instead of `budget` if `roomy` meets the accuracy
+     * limits too.
      */
     uint64_t roomy;
 } dkvb_budget;

@@ -34,7 +34,8 @@ typedef struct dkvb_encoder dkvb_encoder;
 /** Kinds of encoders. The numbers of the DKVB_ENCODER_… constants are part of the ABI. */
 enum {
     /**
-     * The kind of encoder that a model remembers and the option `remembered` names, accepted by dkvb_encoder_open().
+     * Kind that dkvb_encoder_open() accepts for the encoder whose identity a model has stored: the option `remembered`
+     * gives this identity.
      */
     DKVB_ENCODER_REMEMBERED = 0,
     /** Encoder "pixels": the row of a picture is its pixel values / 255, in memory order; all pictures have one size */

@@ -72,13 +72,13 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_file_write_parts(const char *path, dkvb
  * A live process locks its temporary files by flock(). dkvb_file_leftover() skips locked files, and files that the
  * process may not read.
  *
- * @param      path   path of the written file, which exists, existed or will be written.
- * @param      index  number of the leftover file: 0 for the first, then 1, 2, … until `DKVB_ENOTFOUND`; leftover files
- *                    come in the order of their folder.
- * @param[out] name   `char[size]`, receives the path of the leftover file.
+ * @param      path   path of the file whose leftover temporary files are looked for; no file need have this path now.
+ * @param      index  number of the leftover temporary file: 0 for the first, then 1, 2, … until `DKVB_ENOTFOUND`;
+ *                    leftover files come in the order of their folder.
+ * @param[out] name   `char[size]`, receives the path of the leftover temporary file.
  * @param      size   size of the array `name` in bytes.
- * @return `DKVB_ENOTFOUND` if there are no more leftover files; `DKVB_EINVAL` if the array `name` is too short for the
- * path; `DKVB_EIO` if the folder cannot be read.
+ * @return `DKVB_ENOTFOUND` if there are no more leftover temporary files; `DKVB_EINVAL` if the array `name` is too
+ *         short for the path; `DKVB_EIO` if the folder cannot be read.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_file_leftover(const char *path, size_t index, char *name, size_t size);
 

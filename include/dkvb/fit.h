@@ -4,7 +4,7 @@
  *
  * `dkvb train` and the Python module call dkvb_fit(). dkvb_fit() chooses all settings that the caller left open, places
  * keys, searches every row once, trains the values, and fits the softmax temperature on rows that the values did not
- * learn from. The following lines are a minimal call of dkvb_fit():
+ * learn from. A minimal call of dkvb_fit() gives rows and labels, and leaves all settings to the library:
  *
  *     dkvb_fit_rows rows = DKVB_FIT_ROWS_INIT;
  *
@@ -90,7 +90,10 @@ DKVB_INIT_FUNCTION(dkvb_fit_rows, DKVB_FIT_ROWS_INIT)
 enum {
     DKVB_WHITEN_NEVER = 0,  /**< DKVB_WHITEN_NEVER: a fit never half-whitens rows */
     DKVB_WHITEN_ALWAYS = 1, /**< DKVB_WHITEN_ALWAYS: a fit always half-whitens rows */
-    /** A comparison on held-out rows, with a part of the codebooks, decides whether a fit half-whitens rows. */
+    /**
+     * DKVB_WHITEN_CHOOSE: a comparison on held-out rows, made with only some of the codebooks, decides whether a fit
+     * half-whitens rows.
+     */
     DKVB_WHITEN_CHOOSE = 2
 };
 
@@ -102,7 +105,7 @@ typedef struct dkvb_settings {
     size_t struct_size; /**< size of dkvb_settings in bytes, set by DKVB_SETTINGS_INIT */
     /**
      * Options for placing keys, of which codebooks, keys and key_dim may be open (0), so that the library chooses them.
-     * The member `whiten` of dkvb_settings replaces `keyinit.whiten`.
+     * A fit ignores the member `whiten` of `keyinit`, and reads the member `whiten` of dkvb_settings instead.
      */
     dkvb_keyinit_options keyinit;
     /**
@@ -168,8 +171,8 @@ typedef struct dkvb_fit_options {
     const dkvb_row_source *key_source;
     /**
      * 1 trains values in place, in one copy of 4 bytes a value instead of 6 bytes; in dkvb_fit_more(), 4 to 6 bytes
-     * instead of 8. If dkvb_fit_more() in place fails or is cancelled, the model is lost: its values are 0. Values
-     * trained in place take 4 bytes each until the model is freed.
+     * instead of 8. If a dkvb_fit_more() that trains in place fails or is cancelled, the model is lost: the values of
+     * the model are then 0. Values trained in place take 4 bytes each until the model is freed.
      */
     uint32_t in_place;
 } dkvb_fit_options;
@@ -218,13 +221,16 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_fit_suit(dkvb_settings *settings, size_
  * part of the ABI.
  */
 enum {
-    DKVB_TEMPERATURE_FITTED = 0, /**< the softmax temperature was fitted */
+    DKVB_TEMPERATURE_FITTED = 0, /**< DKVB_TEMPERATURE_FITTED: the softmax temperature of the model was fitted */
     /**
      * DKVB_TEMPERATURE_FEW_ROWS: the softmax temperature was not fitted, because fewer than 50 rows with a label can be
      * held out.
      */
     DKVB_TEMPERATURE_FEW_ROWS = 1,
-    /** The softmax temperature was not fitted: the held-out rows cover less than half of the model's classes. */
+    /**
+     * DKVB_TEMPERATURE_FEW_CLASSES: the softmax temperature was not fitted, because the held-out rows cover less than
+     * half of the model's classes.
+     */
     DKVB_TEMPERATURE_FEW_CLASSES = 2
 };
 
@@ -287,7 +293,7 @@ DKVB_INIT_FUNCTION(dkvb_fit_report, DKVB_FIT_REPORT_INIT)
  *
  * The ids of the rows and `hold_out` decide which rows are held out; in a class of very few rows, the choice depends on
  * all rows of the class. Exact forgetting (replay.h) gives the same bytes as a fit that never had the forgotten rows,
- * if settings and held-out rows are the same.
+ * if that fit has the settings and the held-out rows with which the model was fitted.
  *
  * If dkvb_fit_rows has `groups`, the number of a group replaces the ids of its rows when held-out rows are chosen: no
  * row of a group is held out while the values learn from another row of the group. Large groups change the held-out
@@ -320,19 +326,19 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_fit(dkvb_model **model, dkvb_codeset **
  * classes alone would lower the values of earlier classes, since classes share (codebook, key) pairs; so callers should
  * also give new rows of earlier classes.
  *
- * If dkvb_fit_more() gets a codeset, the new rows join the rows of the codeset. `codeset` must be the codeset that the
- * model was trained on, as for dkvb_model_replay(). A fraction of the new rows is held out, the codeset records the
- * training as one more session, and the softmax temperature is fitted on all held-out rows. After dkvb_fit_more(),
- * exact forgetting still gives, bit for bit, a training without the forgotten rows. Rows whose ids were removed from
- * the codeset are refused, unless `relearn` of the training options is set, which ends the forget operations of exactly
- * these rows. New rows without ids get the numbers after the largest id of the codeset. If the rows of the codeset have
- * names, new rows need names too, which are hashed with the salt of the codeset. The training part of the codeset keeps
- * at least three rows of each class, including rows of earlier trainings. The model of dkvb_fit_more() may have no
- * masked or purged pairs if there is a codeset, since codes of a codeset ignore masks. The codeset does not keep group
- * numbers; if later rows belong to groups of earlier rows, the caller passes the earlier group numbers again. In
- * dkvb_fit_more() only group numbers and `hold_out` decide which groups are held out. A group that was held out in an
- * earlier training with the same `hold_out` is held out again, and all other groups are learned from again, unless
- * large groups changed the held-out fraction in the earlier training.
+ * If dkvb_fit_more() gets a codeset, the new rows join the rows of the codeset. The argument `codeset` must be the
+ * codeset that the model was trained on, as for dkvb_model_replay(). A fraction of the new rows is held out, the
+ * codeset records the training as one more session, and the softmax temperature is fitted on all held-out rows. After
+ * dkvb_fit_more(), exact forgetting still gives, bit for bit, the model of a training without the forgotten rows. Rows
+ * whose ids were removed from the codeset are refused, unless `relearn` of the training options is set, which ends the
+ * forget operations of exactly these rows. New rows without ids get the numbers after the largest id of the codeset. If
+ * the rows of the codeset have names, new rows need names too, which are hashed with the salt of the codeset. The
+ * training part of the codeset keeps at least three rows of each class, including rows of earlier trainings. The model
+ * of dkvb_fit_more() may have no masked or purged pairs if there is a codeset, since codes of a codeset ignore masks.
+ * The codeset does not keep group numbers; if later rows belong to groups of earlier rows, the caller passes the
+ * earlier group numbers again. In dkvb_fit_more() only group numbers and `hold_out` decide which groups are held out. A
+ * group that was held out in an earlier training with the same `hold_out` is held out again, and all other groups are
+ * learned from again, unless large groups changed the held-out fraction in the earlier training.
  *
  * Without a codeset, the softmax temperature comes from a copy of the model that is trained further without a tenth of
  * the new rows. dkvb_fit_more() changes the temperature only if this tenth of the new rows has at least 50 rows and
@@ -343,8 +349,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_fit(dkvb_model **model, dkvb_codeset **
  * @param         rows     new rows, given as `x`, or as `codes` with the `top_k` of the model; labels must be below the
  *                         model's number of classes.
  * @param         opts     options of the fit, of which `train` of the settings, `hold_out` (with a codeset),
- *                         `count_classes`, `stage` and `user` are read; NULL for the defaults. Counts of classes that
- *                         the model keeps always grow by the new rows.
+ *                         `count_classes`, `stage` and `user` are read; NULL for the defaults. If the model keeps
+ *                         counts of each class, dkvb_fit_more() always adds the new rows to the counts.
  * @param[out]    report   report of what dkvb_fit_more() chose and measured; or NULL.
  * @param         run      run options of the call (threads, progress, ranks); NULL for the defaults.
  * @return `DKVB_EINVAL` for an invalid argument; `DKVB_EMISMATCH` if rows or codeset do not fit the model;
@@ -396,7 +402,7 @@ typedef struct dkvb_tune_options {
      */
     uint32_t trials;
     double seconds;                  /**< time in seconds after which no trial begins; 0 for no time limit */
-    dkvb_trial_fn report;            /**< callback that receives each finished trial; or NULL */
+    dkvb_trial_fn report;            /**< callback that receives each finished trial of dkvb_tune(); or NULL */
     void *user;                      /**< pointer that the `report` callback receives */
     const dkvb_allocator *allocator; /**< allocator; NULL stands for malloc() and free() */
 } dkvb_tune_options;
