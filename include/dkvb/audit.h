@@ -41,8 +41,8 @@
  * would change; for that, the audit also measures a second retrained model (*replay*), trained with another seed.
  * docs/audit.md gives the formula and source of every audit figure, and says what no figure can show.
  *
- * Threads: an audit only reads models and rows. Audit reports of equal inputs have equal bits, for any number of
- * threads.
+ * Threads: an audit does not change the models and rows that the caller gives. Audit reports of equal inputs have equal
+ * bits, for any number of threads.
  */
 #ifndef DKVB_AUDIT_H
 #define DKVB_AUDIT_H
@@ -319,7 +319,7 @@ enum {
     /** Kind of audit figure: a fraction of the training rows that were not forgotten. */
     DKVB_AUDIT_SHARE_RETAINED = 5,
     DKVB_AUDIT_SHARE_TESTS = 6, /**< kind of audit figure: a fraction of all test rows */
-    /** Average gap: mean distance of four audit figures of a model to those of the retrained model. */
+    /** Average gap: mean distance between four audit figures of a model and the same figures of the retrained model. */
     DKVB_AUDIT_GAP = 7,
     /**
      * KLoM: mean KL divergence between the logit margins of unlearned models and the logit margins of retrained models.
@@ -381,8 +381,8 @@ typedef struct dkvb_audit_figure {
      * differs from the PrivLeak of an audit: it has the opposite sign and another denominator (docs/audit.md).
      */
     dkvb_audit_estimate privleak;
-    dkvb_audit_estimate median; /**< median of KLoM over the rows; NaN for all other figures */
-    dkvb_audit_estimate p95;    /**< 95th percentile of KLoM over the rows; NaN for all other figures */
+    dkvb_audit_estimate median; /**< median of KLoM over the measured rows; NaN for all other figures */
+    dkvb_audit_estimate p95;    /**< 95th percentile of KLoM over the measured rows; NaN for all other figures */
 } dkvb_audit_figure;
 
 /**
@@ -429,11 +429,11 @@ typedef struct dkvb_audit_report {
  *
  * Ranks of `run` (ranks.h) deal out the models that the audit trains, and the rows that the audit searches. All ranks
  * call dkvb_audit_run() with the same models, rows and options, and each rank holds these models and rows in its
- * memory. Each rank gets the whole audit report, with the same bits for any number of ranks. A rank needs as much
- * memory as an audit without ranks. Each rank calls its own callbacks: the progress callback counts the models and rows
- * of the rank, and any rank can stop the audit. An audit is refused before work starts if the inputs of the ranks
- * differ. A model whose values are distributed over ranks is audited without ranks in `run`: its ranks then train each
- * model together.
+ * memory. Each rank gets the whole audit report, with the same bits for any number of ranks. In an audit with ranks,
+ * each rank needs as much memory as an audit without ranks. Each rank calls its own callbacks: the progress callback
+ * counts the models and rows of the rank, and any rank can stop the audit. An audit is refused before work starts if
+ * the inputs of the ranks differ. A model whose values are distributed over ranks is audited without ranks in `run`:
+ * its ranks then train each model together.
  *
  * @param[out] report   the audit report, which the caller releases with dkvb_audit_report_free(); NULL on failure.
  * @param      model    the audited model, which may be memory-mapped; attacks change only copies of the model.

@@ -58,10 +58,10 @@ extern "C" {
  * @param      labels       `int32_t[n]`, labels of the rows; rows with label -1 are ignored.
  * @param      n            number of rows on which the temperature is fitted.
  * @param      classes      number of classes, which is the number of logits in a row.
- * @param[out] temperature  the fitted softmax temperature of a row whose spread is 1, DKVB_TEMPERATURE_MIN to
- *                          DKVB_TEMPERATURE_MAX; 1 if the logits of every row are all equal.
- * @param[out] power        the fitted power of the spread of a row's logits, -DKVB_TEMPERATURE_POWER to
- *                          DKVB_TEMPERATURE_POWER.
+ * @param[out] temperature  the fitted softmax temperature of a row whose spread (largest logit minus mean logit) is 1,
+ *                          DKVB_TEMPERATURE_MIN to DKVB_TEMPERATURE_MAX; 1 if the logits of every row are all equal.
+ * @param[out] power        the fitted power of a row's spread (largest logit minus mean logit) in its softmax
+ *                          temperature, -DKVB_TEMPERATURE_POWER to DKVB_TEMPERATURE_POWER.
  * @return `DKVB_EINVAL` naming a row with a label out of range or a logit that is not finite; `DKVB_ENOTFOUND` if no
  *         row has a label.
  */

@@ -2,8 +2,8 @@
  * @file
  * @brief Codebooks prepare and project each row of features, and hold the keys of each projected space.
  *
- * Codebooks first prepare each row of features. From a row `z` of `input_dim` numbers, the library computes the
- * prepared row y:
+ * Codebooks prepare each row of features before they project it. From a row `z` of `input_dim` numbers, the library
+ * computes the prepared row y:
  *
  *     prepared row y of a row z of features:  y = W (z - center), then y = y / |y|
  *
@@ -140,8 +140,8 @@ DKVB_INIT_FUNCTION(dkvb_codebooks_info, DKVB_CODEBOOKS_INFO_INIT)
  * The key rows may be the training rows or other rows of the same encoder; labels are not needed. The mean of the rows
  * on which the keys are placed (at most `rows_per_key` per key) is subtracted from all rows. The half-whitening matrix
  * is computed from at most 16 rows per column, but at least from 16,384 rows if there are as many. The scales of the
- * codebooks are computed from 4,096 rows. Equal rows, options and seeds give equal bits, for any number of threads and
- * any processor.
+ * codebooks are computed from at most 4,096 key rows. Equal rows, options and seeds give equal bits, for any number of
+ * threads and any processor.
  *
  * @param[out] out   the codebooks, which the caller releases with dkvb_codebooks_free(); NULL on failure.
  * @param      x     `float[n][dim]`, key rows (rows on which the keys are placed), row-major, finite.
@@ -189,7 +189,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codebooks_begin(dkvb_codebooks **out, s
  *
  * @param codebooks  the growing codebooks, which are not frozen yet.
  * @param x          `float[n][input_dim]`, rows of the batch, finite.
- * @param n          number of rows in the batch; 0 changes nothing.
+ * @param n          number of rows in the batch; a batch of 0 rows changes nothing.
  * @param run        run options of the call (threads, progress, ranks); NULL for the defaults.
  * @return `DKVB_EINVAL` for a number that is not finite, with a message that names the row; `DKVB_ESTATE` if the
  *         codebooks are frozen, or for run options with ranks; `DKVB_ENOMEM`; `DKVB_ECANCELLED`.

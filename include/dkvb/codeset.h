@@ -106,7 +106,7 @@ typedef struct dkvb_codeset_options {
 DKVB_INIT_FUNCTION(dkvb_codeset_options, DKVB_CODESET_OPTIONS_INIT)
 
 /**
- * Create an empty codeset. The new codeset keeps no reference to the codebooks.
+ * Create an empty codeset. A new codeset keeps no reference to the codebooks that it is created with.
  *
  * @param[out] out        the codeset, which the caller releases with dkvb_codeset_free(); NULL on failure.
  * @param      codebooks  frozen codebooks that all codes of the codeset belong to.
@@ -363,8 +363,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_readmit(dkvb_codeset *set, cons
  *
  * Training sessions are recorded in the order in which they took place. Rows that a training session uses must be added
  * to the codeset before the session is recorded. The record of a training session is exact if the mask of the model was
- * empty during the training, since codes of a codeset ignore masks. A session trained with `no_shuffle` is replayed
- * with rows in ascending order of their ids.
+ * empty during the training, since codes of a codeset ignore masks. A training session with the option `no_shuffle` is
+ * replayed with rows in ascending order of their ids.
  *
  * @param set    the codeset that records the training session.
  * @param model  the trained model, or the model that is about to be trained; the codeset notes the model's number of
@@ -373,7 +373,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_readmit(dkvb_codeset *set, cons
  *               defaults.
  * @param ids    `uint64_t[n]`, ids of the rows that took part in the training session, in any order; NULL for all rows
  *               of the training part of the codeset. Rows with label -1 take no part in a training session.
- * @param n      number of ids of rows that took part in the session.
+ * @param n      number of ids of rows that took part in the training session.
  * @return `DKVB_ENOTFOUND` for an id that no training row of the codeset has; `DKVB_EMISMATCH` for a model with other
  *         codebooks, fewer classes than in the previous session, or too few classes for the label of a row;
  *         `DKVB_ESTATE` after DKVB_CODESET_SESSIONS sessions; `DKVB_EINVAL`; `DKVB_ENOMEM`. A failed
@@ -386,9 +386,10 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_add_session(dkvb_codeset *set, 
 /** Training session that a codeset has recorded. */
 typedef struct dkvb_codeset_session {
     size_t struct_size;    /**< size of dkvb_codeset_session in bytes, set by DKVB_CODESET_SESSION_INIT */
-    uint32_t classes;      /**< number of classes of the model that was trained in the session */
-    uint32_t values_dtype; /**< number type of the values of the model that was trained in the session */
-    uint64_t rows;         /**< number of labelled rows that took part in the session and are still in the codeset */
+    uint32_t classes;      /**< number of classes of the model that was trained in the training session */
+    uint32_t values_dtype; /**< number type of the values of the model that was trained in the training session */
+    /** Number of labelled rows that took part in the training session and are still in the codeset. */
+    uint64_t rows;
     /** Options of the recorded training, where the members `report`, `user` and `ids` are NULL. */
     dkvb_train_options training;
 } dkvb_codeset_session;

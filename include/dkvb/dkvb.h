@@ -9,7 +9,7 @@
  *
  * dkvb_fit() trains a model with settings that suit the data, in one call:
  *
- *     dkvb_fit(&model, &codeset, &rows, NULL, NULL, NULL);         // fit.h
+ *     dkvb_fit(&model, &codeset, &rows, NULL, NULL, NULL);         // train a model on rows         fit.h
  *
  * Separate functions train a model step by step, and make the model forget a class:
  *

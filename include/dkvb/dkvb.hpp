@@ -267,8 +267,8 @@ class array
 {
   public:
     /**
-     * Reads features as rows of `float`, from a `.npy` or IDX file, plain or gzip. The argument `how` is 0, or
-     * DKVB_READ_… of data.h (a way to read an array file).
+     * Reads features as rows of `float`, from a `.npy` or IDX file, plain or gzip. The argument `how` of features() is
+     * 0, or a way to read an array file, DKVB_READ_… (data.h).
      */
     static array features(const std::string &path, std::uint32_t how = 0)
     {
@@ -657,8 +657,8 @@ class codeset : public detail::handle<dkvb_codeset, dkvb_codeset_free>
         return out;
     }
     /**
-     * Rows of one part of the codeset, DKVB_PART_TRAINING or DKVB_PART_HELD_OUT. Pointers to the rows are valid until
-     * the codeset changes or is destroyed.
+     * Rows of one part of the codeset, DKVB_PART_TRAINING or DKVB_PART_HELD_OUT. Pointers to the rows of a codeset are
+     * valid until the codeset changes or is destroyed.
      */
     dkvb_codeset_rows rows(std::uint32_t part) const
     {
@@ -874,7 +874,7 @@ class model : public detail::handle<dkvb_model, dkvb_model_free>
     {
     }
 
-    /** Makes an untrained model that shares the codebooks. */
+    /** Makes an untrained model, which becomes one more owner of the codebooks. */
     static model create(const codebooks &keys, std::uint32_t classes, const dkvb_model_options *options = nullptr)
     {
         dkvb_model *out = nullptr;
@@ -1295,8 +1295,8 @@ struct fitted {
 };
 
 /**
- * Trains a model from labelled rows (fit.h). A tenth of the rows is held out, unless `hold_out` of the options says
- * otherwise.
+ * Trains a model from labelled rows (fit.h). The fit holds out a tenth of the rows, unless the member `hold_out` of the
+ * options says otherwise.
  */
 inline fitted fit(const labelled &rows, const dkvb_fit_options *options = nullptr, const run &how = run())
 {

@@ -47,7 +47,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_file_write(const char *path, const void
  * dkvb_file_write_parts() returns. The callback `next` must not leave by longjmp() or by an exception.
  *
  * @param      user  the pointer `user` that was given to dkvb_file_write_parts().
- * @param[out] data  `uint8_t[*size]`, the next bytes of the file; NULL when the callback is invoked.
+ * @param[out] data  `uint8_t[*size]`, pointer that the callback sets to the next bytes of the file; NULL when the
+ *                   callback is invoked.
  * @param[out] size  number of bytes that the callback supplies, 0 when the callback is invoked; a callback that leaves
  *                   0 ends the file.
  * @return 0 from the callback continues the writing; any other number cancels the writing, and the target file stays as

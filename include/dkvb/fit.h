@@ -47,9 +47,9 @@ extern "C" {
  * struct during the call only.
  *
  * Rows of a fit can have numbers (ids) or names. The id of a named row is a hash: the first 8 bytes, little-endian, of
- * SHA-256(salt, name). The salt of row ids has 16 bytes and is computed from all names and labels, so equal rows get
- * equal ids. A codeset keeps the salt of its row ids, and keeps the names of rows if the option `keep_names` is 1.
- * dkvb_fit() refuses two equal names of rows, and two names with equal hashes.
+ * SHA-256(salt, name). The salt of ids that are hashes of names has 16 bytes and is computed from all names and labels,
+ * so fits of the same names and labels give the same ids. A codeset keeps the salt of its row ids, and keeps the names
+ * of rows if the option `keep_names` is 1. dkvb_fit() refuses two equal names of rows, and two names with equal hashes.
  */
 typedef struct dkvb_fit_rows {
     size_t struct_size;    /**< size of dkvb_fit_rows in bytes, set by DKVB_FIT_ROWS_INIT */

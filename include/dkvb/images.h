@@ -287,7 +287,8 @@ DKVB_API const char *dkvb_imageset_class_name(const dkvb_imageset *set, uint32_t
  * Count the files of a folder that are not pictures, for each ending of file names.
  *
  * @param      set    the set of pictures that was opened from a folder.
- * @param      index  rank of the file-name ending: 0 for the ending that most files have, then 1, 2, ….
+ * @param      index  index of the file-name ending, with endings in descending order of their numbers of files: 0 for
+ *                    the ending that most files have.
  * @param[out] count  number of files whose names have the returned ending; or NULL.
  * @return the file-name ending in lower case, for example ".txt"; "" for file names without an ending; NULL if `index`
  *         is past the last ending.

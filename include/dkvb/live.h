@@ -75,9 +75,10 @@ DKVB_API void dkvb_live_free(dkvb_live *live);
  *
  * dkvb_live_acquire() compares the identity of the file at the path (device, inode, size, times) with the identity of
  * the file that the model in use was read from. If the model file was replaced, the new model file is opened and
- * checked as a whole, and only then replaces the old model. A use of a live model that begins after a replacement
- * always has the new model, and a use that began before the replacement keeps the old model to its end. While no model
- * file is replaced, dkvb_live_acquire() takes no lock: it costs one file status query and two atomic operations.
+ * checked as a whole, and only then replaces the old model. A use of a live model that begins after a replacement of
+ * the model file always has the new model, and a use that began before the replacement keeps the old model to its end.
+ * While no model file is replaced, dkvb_live_acquire() takes no lock: it costs one file status query and two atomic
+ * operations.
  *
  * A new model file must fit the model file that it replaces: codebooks (`birth` of dkvb_model_info), names of columns
  * and encoder must be equal in both, but the new model may have more classes. A new model file that is missing,
@@ -128,8 +129,8 @@ typedef struct dkvb_service_options {
     uint32_t top;
     uint32_t scores; /**< 1 if the service answers a row by the logits of all classes */
     /**
-     * Number of rows after which a batch of the service ends, with the frame that reaches this number; 0 stands for
-     * 8192, or fewer if there are many classes.
+     * Number of rows after which a batch of the service ends (the frame that reaches this number is still part of the
+     * batch); 0 stands for 8192, or fewer if there are many classes.
      */
     uint32_t most_rows;
     /**
@@ -208,7 +209,7 @@ DKVB_API void dkvb_service_free(dkvb_service *service);
 /**
  * Give input bytes from the client to a service, in pieces of any size.
  *
- * @param service  the service that gets the input.
+ * @param service  the service that gets the input bytes of its client.
  * @param bytes    `uint8_t[size]`, input bytes of the service, which are copied.
  * @param size     number of input bytes; 0 says that the client's input has ended, as read() does.
  * @return `DKVB_ESTATE` if the service's input had already ended; `DKVB_ENOMEM`. A failed dkvb_service_put() changes
