@@ -46,8 +46,8 @@ extern "C" {
 /**
  * Fit the softmax temperature of a model, and how it grows with the spread of a row's logits, on rows with labels.
  *
- * With the temperature and power that dkvb_calibration_fit() fits, the mean of the largest probabilities of the rows
- * equals the accuracy on the rows. The power is fitted so that the excess of the largest probabilities over the
+ * On the rows that dkvb_calibration_fit() gets, the fitted temperature and power make the mean of the largest
+ * probabilities equal to the accuracy. The power is fitted so that the excess of the largest probabilities over the
  * accuracy neither rises nor falls with the spread of a row's logits. A temperature fit that minimised the
  * cross-entropy would give weight to the few rows that are wrong with certainty, and would leave a larger calibration
  * error (docs/method.md). dkvb_calibration_fit() takes (right + 1) / (rows + 2) as the accuracy, where `right` rows are

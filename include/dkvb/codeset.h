@@ -338,7 +338,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_codeset_remove(dkvb_codeset *set, const
  * Check whether a row was removed from a codeset and not readmitted since.
  *
  * @param set  the codeset from which the row may have been removed.
- * @param id   id of the row to check.
+ * @param id   id of the row that may have been removed.
  * @return 1 if a row with the given `id` was removed from the codeset and not readmitted, else 0.
  */
 DKVB_API int dkvb_codeset_was_removed(const dkvb_codeset *set, uint64_t id);

@@ -131,8 +131,8 @@ inline void check(dkvb_status status)
 }
 
 /**
- * Run options of long calls: number of threads, progress callback, counter of unusual rows. The default of dkvb::run
- * uses as many threads as OpenMP would, and reports no progress.
+ * Run options of long calls: number of threads, progress callback, counter of rows outside the scale of the keys. The
+ * default of dkvb::run uses as many threads as OpenMP would, and reports no progress.
  */
 struct run {
     /**
@@ -563,7 +563,7 @@ class mask : public detail::handle<dkvb_mask, dkvb_mask_free>
 
 /**
  * Handle of codebooks, which hold the frozen keys of a model (codebooks.h). Models can share codebooks: each model that
- * is made from them becomes one more owner.
+ * is made from shared codebooks becomes one more owner of the codebooks.
  */
 class codebooks : public detail::handle<dkvb_codebooks, dkvb_codebooks_free>
 {

@@ -34,7 +34,7 @@ extern "C" {
  *
  * @param path  path of the file to write.
  * @param data  `uint8_t[size]`, the new contents of the file.
- * @param size  number of bytes to write.
+ * @param size  number of bytes to write to the file.
  * @return `DKVB_EINVAL` if the path or the data is NULL; `DKVB_EIO` if the file cannot be written, or if the target
  *         file exists and is not a regular file.
  */

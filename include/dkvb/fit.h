@@ -163,7 +163,7 @@ typedef struct dkvb_fit_options {
     const float *key_rows;
     size_t key_row_count;            /**< number of rows on which the keys are placed, in `key_rows` or `key_source` */
     dkvb_stage_fn stage;             /**< callback that receives each stage of the fit; or NULL */
-    void *user;                      /**< pointer that the `stage` callback receives */
+    void *user;                      /**< pointer that the `stage` callback of the fit receives */
     const dkvb_allocator *allocator; /**< allocator, which is copied; NULL stands for malloc() and free() */
     uint32_t count_classes;          /**< 1 makes the model keep counts of each class, see dkvb_model_count_classes() */
     uint32_t keep_names;             /**< 1 makes the codeset keep the names of rows as well as their hashes */
@@ -401,7 +401,8 @@ typedef struct dkvb_tune_options {
      * the time limit `seconds` allows.
      */
     uint32_t trials;
-    double seconds;                  /**< time in seconds after which no trial begins; 0 for no time limit */
+    /** Time in seconds after which dkvb_tune() begins no further trial; 0 for no time limit. */
+    double seconds;
     dkvb_trial_fn report;            /**< callback that receives each finished trial of dkvb_tune(); or NULL */
     void *user;                      /**< pointer that the `report` callback receives */
     const dkvb_allocator *allocator; /**< allocator; NULL stands for malloc() and free() */

@@ -289,7 +289,7 @@ DKVB_API const char *dkvb_imageset_class_name(const dkvb_imageset *set, uint32_t
  * @param      set    the set of pictures that was opened from a folder.
  * @param      index  index of the file-name ending, with endings in descending order of their numbers of files: 0 for
  *                    the ending that most files have.
- * @param[out] count  number of files whose names have the returned ending; or NULL.
+ * @param[out] count  number of files whose names have the ending that dkvb_imageset_ignored() returns; or NULL.
  * @return the file-name ending in lower case, for example ".txt"; "" for file names without an ending; NULL if `index`
  *         is past the last ending.
  */
