@@ -90,8 +90,8 @@ typedef struct dkvb_model_info {
     /** Softmax temperature of the model for a row whose logits have spread 1 (calibration.h). */
     double temperature;
     /**
-     * Power of the spread of a row's logits in the model's softmax temperature (calibration.h); temperature 1 and power
-     * 0 leave logits unchanged.
+     * Exponent `power` in `temperature * spread^power`, the number that divides the logits of a row before the softmax
+     * (calibration.h); temperature 1 and power 0 leave logits unchanged.
      */
     double temperature_power;
     /** Fingerprint of all trainings of the model, see dkvb_model_set_values(); zeros if the model was never trained. */
@@ -193,8 +193,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_get_values(const dkvb_model *mode
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_set_values(dkvb_model *model, const float *values, uint32_t dtype);
 
 /**
- * Set the softmax temperature of a model, and the power of the spread of a row's logits in this temperature
- * (calibration.h).
+ * Set the two parameters of a model's softmax temperature. Before the softmax, the logits of a row are divided by
+ * `temperature * spread^power`, where `spread` is the spread of the row's logits (calibration.h).
  *
  * A new model has temperature 1 and power 0, which leave logits unchanged. The temperature of a model changes the class
  * probabilities, but neither logits nor predicted labels.
@@ -202,8 +202,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_set_values(dkvb_model *model, con
  * @param model        the model.
  * @param temperature  softmax temperature of a row whose logits have spread 1, from DKVB_TEMPERATURE_MIN to
  *                     DKVB_TEMPERATURE_MAX.
- * @param power        power of the spread of a row's logits in the temperature, from -DKVB_TEMPERATURE_POWER to
- *                     DKVB_TEMPERATURE_POWER.
+ * @param power        exponent `power` in `temperature * spread^power`, the number that divides the logits of a row,
+ *                     from -DKVB_TEMPERATURE_POWER to DKVB_TEMPERATURE_POWER.
  * @return `DKVB_EINVAL` if `temperature` or `power` is out of range; `DKVB_ESTATE` if the model is mapped or in
  *         training.
  */
@@ -245,10 +245,11 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_count_classes(dkvb_model *model, 
                                                              const dkvb_run_options *run);
 
 /**
- * Add the counts that a model keeps of one class to the caller's array of counts of pairs.
+ * Add the counts of one class that a model keeps (how many rows of the class select each pair) to an array of the
+ * caller.
  *
  * @param         model   the model.
- * @param         label   index of the class whose counts are added.
+ * @param         label   index of the class whose counts of selected pairs are added to the array `counts`.
  * @param[in,out] counts  `uint64_t[codebooks][keys]`, array to which dkvb_model_class_counts() adds the counts of the
  *                        class.
  * @return `DKVB_ENOTFOUND` if the model keeps no counts of classes; `DKVB_EINVAL` if the class does not exist.
@@ -300,8 +301,9 @@ enum { DKVB_FIND_NAME_OR_INDEX = 0, DKVB_FIND_NAME = 1 };
 /**
  * Find a class of a model by its name or index.
  *
- * dkvb_model_find_class() first compares the word with the names of classes. A word that is the name of no class counts
- * as the index of a class. The word "#3" means the class with index 3 even if a class has the name "3".
+ * dkvb_model_find_class() first compares its argument `word` with the names of classes. For dkvb_model_find_class(), a
+ * word that is the name of no class counts as the index of a class. The word "#3" means the class with index 3 even if
+ * a class has the name "3".
  *
  * @param      model  the model.
  * @param      word   name or index of the class to find.
@@ -425,8 +427,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_load(dkvb_model **out, const char
  * Read the properties of a model file without reading its keys and values.
  *
  * @param      path  path of the model file to inspect.
- * @param[out] info  receives the properties of the model; the member `encoder` is always NULL, since no model owns the
- *                   text.
+ * @param[out] info  receives the properties of the model; its member `encoder` is always NULL, since no model in memory
+ *                   holds the text of the note of the encoder.
  * @return `DKVB_EFORMAT` or `DKVB_ECHECKSUM` for a file that is damaged or no model file; `DKVB_EIO` for a file that
  *         cannot be read; `DKVB_ENOMEM`.
  */

@@ -238,7 +238,8 @@ DKVB_API void dkvb_reference_free(dkvb_reference *head);
  * creates dkvb_reference_line; later versions of the library add members at its end.
  */
 typedef struct dkvb_reference_line {
-    const char *head; /**< what a line of the comparison is about: "model", "ridge" (head) or "logistic" (head) */
+    /** What a line of a comparison with linear heads is about: "model", "ridge" (head) or "logistic" (head). */
+    const char *head;
     /** Rows on which the linear head is fitted, "all" or "kept"; "" in the line of the model in a comparison. */
     const char *rows;
     double accuracy;  /**< accuracy of the model or linear head on all test rows with a label */

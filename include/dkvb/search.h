@@ -48,10 +48,10 @@ extern "C" {
  * Rows outside the scale of the keys get codes and answers as all rows do, but their answers mean little. A row is
  * outside the scale of the keys if its length (Euclidean norm) is below a quarter of the usual lengths of the rows that
  * the keys were placed on, or above four times these lengths. If the model does not scale rows to length 1, a row is
- * also outside the scale if more than a fifth of its projected numbers lie at an end of the scale, -63 or 63. Rows of
- * the kind that the keys were placed on are hardly ever outside the scale of the keys. The usual causes of rows outside
- * the scale are a wrong number in a row, another number range (0 to 255 instead of 0 to 1), another scaling, or another
- * encoder (docs/numerics.md, *Rows outside the scale*).
+ * also outside the scale of the keys if more than a fifth of its projected elements lie at an end of their range, -63
+ * or 63. Rows of the kind that the keys were placed on are hardly ever outside the scale of the keys. The usual causes
+ * of rows outside the scale are a wrong number in a row, another number range (0 to 255 instead of 0 to 1), another
+ * scaling, or another encoder (docs/numerics.md, *Rows outside the scale*).
  *
  * To count rows outside the scale of the keys, a caller puts a pointer to dkvb_outside into the run options of
  * dkvb_search(), dkvb_model_predict(), or dkvb_fit() for the rows that dkvb_fit() learns from. Each call of
@@ -69,8 +69,8 @@ typedef struct dkvb_outside {
     uint64_t first; /**< number of the first row outside the scale of the keys, counted through all calls */
     double length;  /**< length (Euclidean norm) of the first row outside the scale of the keys */
     /**
-     * Fraction of the projected numbers of a row that lie at an end of the scale, -63 or 63, for the first row outside
-     * the scale of the keys; 0 if the model scales rows to length 1.
+     * For the first row outside the scale of the keys, the fraction of its projected elements that lie at an end of
+     * their range, -63 or 63; 0 if the model scales rows to length 1.
      */
     double cut;
     /** Least length of a row inside the scale of the keys; 0 if the codebooks do not know the usual length of rows. */
@@ -205,7 +205,7 @@ DKVB_INIT_FUNCTION(dkvb_search_file_report, DKVB_SEARCH_FILE_REPORT_INIT)
  * @param      n       number of rows to search.
  * @param      path    path of the `.npy` file that receives the codes of the rows.
  * @param      opts    options of the search; NULL for the defaults.
- * @param[out] report  receives the counts of searched rows, also after a failure; or NULL.
+ * @param[out] report  receives the counts of the rows that dkvb_search_file() searched, also after a failure; or NULL.
  * @param      run     run options of the call; NULL for the defaults. The progress callback of dkvb_search_file()
  *                     counts searched rows; rows that an interrupted call searched count once they have been compared.
  * @return `DKVB_OK`, or a status code that dkvb_search() or dkvb_npy_write() returns too; `DKVB_EMISMATCH` if the file

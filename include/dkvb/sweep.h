@@ -277,7 +277,7 @@ DKVB_INIT_FUNCTION(dkvb_sweep_report, DKVB_SWEEP_REPORT_INIT)
  * @param      opts    options of the sweep; NULL for the defaults.
  * @param[out] report  receives the counts of the cells and rows of the sweep; or NULL.
  * @param      run     run options of the call (threads, progress, ranks); NULL for the defaults. In a sweep, the
- *                     progress callback counts in thousandths of a cell.
+ *                     progress callback counts in thousandths of a cell (one measured forgetting).
  * @return `DKVB_EINVAL` for an option out of range, with a message that names the option, or for a shape that the rows
  *         cannot train; `DKVB_ENOTFOUND` if there is no row to measure on, a class without rows to measure on, or a row
  *         without features; `DKVB_EMISMATCH` for a codeset of another model, or if the finished cells beside the table

@@ -181,7 +181,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_table_read(dkvb_table **out, const char
 
 /**
  * Get the path of the file that the path of a table names: the archive "rows.npz" for "rows.npz:x", for any other path
- * the path itself. An existing file whose own name has a colon is preferred to an `.npz` archive.
+ * the path itself. If a path with a colon is the name of an existing file, the path stands for this file, and not for
+ * an array of an `.npz` archive.
  *
  * @param      path  path of a table as dkvb_table_read() takes it.
  * @param[out] file  buffer that receives the path of the table file.

@@ -270,7 +270,8 @@ typedef struct dkvb_evaluation {
     /**
      * Expected calibration error, 0 (best) to 1; NaN if there are no labelled rows. For the calibration error, rows are
      * put into 15 bins of equal width by their largest class probability. The expected calibration error is the mean,
-     * over rows, of the difference between the accuracy and the mean probability of the row's bin.
+     * over rows, of the absolute difference between the accuracy of the rows in the same bin and their mean
+     * largest probability.
      */
     double calibration_error;
     /**
@@ -293,16 +294,16 @@ DKVB_INIT_FUNCTION(dkvb_evaluation, DKVB_EVALUATION_INIT)
  * The predictions that dkvb_model_evaluate() measures equal those of dkvb_model_predict(). dkvb_model_evaluate() works
  * on some thousand rows at a time, so that the memory for logits stays bounded.
  *
- * @param         model   model to measure.
- * @param         x       `float[n][input_dim]`, features of the rows to measure, finite; NULL if `report` has a row
- *                        source.
+ * @param         model   model whose accuracy and calibration are measured.
+ * @param         x       `float[n][input_dim]`, features of the rows to measure the model on, finite; NULL if `report`
+ *                        has a row source.
  * @param[in,out] codes   `uint16_t[n][codebooks][top_k]`, codes of the rows to measure, searched under the mask in
  *                        force or under a mask that the mask in force contains; NULL makes dkvb_model_evaluate() search
  *                        all rows. dkvb_model_evaluate() updates codes that name a masked pair in place, as by
  *                        dkvb_search_refresh().
  * @param         labels  `int32_t[n]`, labels of the rows to measure, 0 to the number of classes - 1; rows with label
  *                        -1 are left out.
- * @param         n       number of rows to measure.
+ * @param         n       number of rows to measure the model on.
  * @param[out]    report  receives the quality of the model; the struct, and the arrays that the struct points to, are
  *                        undefined if the call fails.
  * @param         run     run options of the call (threads, progress, ranks); NULL for the defaults. In an evaluation,
@@ -322,8 +323,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_evaluate(const dkvb_model *model,
  * @param      n            number of rows to compute probabilities of.
  * @param      classes      number of classes, which is the number of logits of a row.
  * @param      temperature  softmax temperature of the model (dkvb_model_info), or 1; finite and above 0.
- * @param      power        power of the spread of a row's logits in the softmax temperature of the row
- *                          (dkvb_model_info), or 0; finite.
+ * @param      power        exponent `power` in `temperature * spread^power`, the number that divides the logits of a
+ *                          row (dkvb_model_info), or 0; finite.
  * @param[out] probs        `float[n][classes]`, receives the class probabilities of the rows; may be the same array as
  *                          `logits`.
  * @return `DKVB_EINVAL` if `temperature` or `power` is out of range; the array `probs` is then unchanged.
