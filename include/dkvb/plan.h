@@ -332,8 +332,8 @@ typedef struct dkvb_plan_info {
     const dkvb_plan_request *requests;
     uint64_t request_count; /**< number of requests to forget in the text `requests` */
     /**
-     * Number of requests of the plan that the model has already forgotten; if it has forgotten all of them, applying
-     * the plan does nothing.
+     * Number of requests of the plan that the model has already forgotten; if the model has forgotten all of them,
+     * applying the plan does nothing.
      */
     uint64_t forgotten;
 } dkvb_plan_info;
@@ -352,8 +352,8 @@ DKVB_INIT_FUNCTION(dkvb_plan_info, DKVB_PLAN_INFO_INIT)
  *
  * @param[out] out      receives the plan, which the caller releases with dkvb_plan_free(); NULL on failure, and if the
  *                      argument `model` is NULL.
- * @param      model    model to plan for, neither mapped nor in training; NULL only checks the request itself (ranges,
- *                      strength, method, keys and reason), so that a mistake shows before rows are read.
+ * @param      model    model to plan for, neither memory-mapped nor in training; NULL only checks the request itself
+ *                      (ranges, strength, method, keys and reason), so that a mistake shows before rows are read.
  * @param      codeset  codeset with the codes of the rows on which the model was trained; or NULL.
  * @param      request  request to forget that the plan is made for.
  * @param      run      run options of the call (threads, progress, ranks); NULL for the defaults. In
@@ -361,7 +361,8 @@ DKVB_INIT_FUNCTION(dkvb_plan_info, DKVB_PLAN_INFO_INIT)
  * @return `DKVB_OK`, also for a refused plan, whose reason dkvb_plan_get_info() gives; `DKVB_EINVAL` for a request that
  *         names nothing or contradicts itself; `DKVB_EMISMATCH` if the codes, the mask or the codeset belong to another
  *         model; `DKVB_ENOTFOUND` for an id that the codeset does not have, classes without rows, or counts that the
- *         model does not keep; `DKVB_ESTATE` if the model is mapped or in training; `DKVB_ENOMEM`; `DKVB_ECANCELLED`.
+ *         model does not keep; `DKVB_ESTATE` if the model is memory-mapped or in training; `DKVB_ENOMEM`;
+ *         `DKVB_ECANCELLED`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_forget_plan(dkvb_plan **out, dkvb_model *model, dkvb_codeset *codeset,
                                                      const dkvb_forget_request *request, const dkvb_run_options *run);

@@ -83,7 +83,7 @@ typedef struct dkvb_receipt_options {
     size_t struct_size; /**< size of dkvb_receipt_options in bytes, set by DKVB_RECEIPT_OPTIONS_INIT */
     const char *model;  /**< path of the model file that the receipt is about; required */
     const char *codes;  /**< path of the codes file of the model; or NULL */
-    const char *before; /**< path of a file of the model from before the forgetting; or NULL */
+    const char *before; /**< path of a file that holds the model as it was before the forgetting; or NULL */
     /** Path of a file with the output of the command `dkvb audit --json` about the model; or NULL. */
     const char *audit;
     /** Path of a CycloneDX 1.6 file that dkvb_receipt_write() writes together with the receipt; or NULL. */

@@ -165,7 +165,7 @@ typedef struct dkvb_search_file_report {
      */
     uint64_t resumed;
     /**
-     * Number of rows that a failed call of dkvb_search_file() left in PATH.part; when the call is repeated, it
+     * Number of rows that a failed call of dkvb_search_file() left in the unfinished file PATH.part; a repeated call
      * continues after these rows.
      */
     uint64_t kept;
@@ -185,19 +185,21 @@ DKVB_INIT_FUNCTION(dkvb_search_file_report, DKVB_SEARCH_FILE_REPORT_INIT)
  * dkvb_search() finds with the model's `top_k`.
  *
  * The memory that dkvb_search_file() needs does not grow with the number of rows, except by a few bytes for each 512
- * rows. While dkvb_search_file() works, the file PATH.part (`path` followed by ".part") holds the codes and distances
- * of finished rows. The file PATH.part stays if the progress callback stops dkvb_search_file(), if the process ends, or
- * if the call fails after long work. A repeated call of dkvb_search_file() continues from the file PATH.part, and its
- * results have the same bytes as without the interruption. A call of dkvb_search_file() that continues an interrupted
- * call first reads the rows whose codes are in PATH.part, and compares their checksum. Counts of rows outside the scale
- * of the keys (dkvb_outside) include the rows that an interrupted call searched. A successful call of
- * dkvb_search_file() removes the file PATH.part. dkvb_search_file() locks the file PATH.part, so that two processes do
- * not write to it. dkvb_search_file() refuses a file PATH.part that is a link, belongs to another user, has a second
- * name (hard link), holds codes of other rows, other keys, another mask or another `top_k`, or lacks the distances that
- * the options ask for.
+ * rows. While dkvb_search_file() works, an unfinished file PATH.part (the path of the codes file followed by ".part")
+ * holds the codes and distances of finished rows. The unfinished file PATH.part stays if the progress callback stops
+ * dkvb_search_file(), if the process ends, or if the call fails after long work. A repeated call of dkvb_search_file()
+ * continues from the unfinished file PATH.part of the codes, and its results have the same bytes as without the
+ * interruption. A call of dkvb_search_file() that continues an interrupted call first reads the rows whose codes are in
+ * the unfinished file PATH.part, and compares their checksum. Counts of rows outside the scale of the keys
+ * (dkvb_outside) include the rows that an interrupted call searched. A successful call of dkvb_search_file() removes
+ * the unfinished file PATH.part. dkvb_search_file() locks the unfinished file PATH.part, so that two processes do not
+ * write to it. dkvb_search_file() refuses an unfinished file PATH.part that is a link, belongs to another user, has a
+ * second name (hard link), holds codes of other rows, other keys, another mask or another `top_k`, or lacks the
+ * distances that the options ask for.
  *
  * If a model is distributed over ranks, the ranks divide the rows to search among them, and rank 0 alone writes the
- * files. Any other number of ranks, or one process, can continue an interrupted search from the file PATH.part.
+ * files. Any other number of ranks, or one process, can continue an interrupted search from the unfinished file
+ * PATH.part that holds its codes.
  *
  * @param      model   model whose keys and mask in force the search uses.
  * @param      x       `float[n][input_dim]`, features of the rows to search, finite; NULL if the options have a row
@@ -208,9 +210,10 @@ DKVB_INIT_FUNCTION(dkvb_search_file_report, DKVB_SEARCH_FILE_REPORT_INIT)
  * @param[out] report  receives the counts of the rows that dkvb_search_file() searched, also after a failure; or NULL.
  * @param      run     run options of the call; NULL for the defaults. The progress callback of dkvb_search_file()
  *                     counts searched rows; rows that an interrupted call searched count once they have been compared.
- * @return `DKVB_OK`, or a status code that dkvb_search() or dkvb_npy_write() returns too; `DKVB_EMISMATCH` if the file
- *         PATH.part holds codes of another search, or if ranks were given different inputs; `DKVB_ESTATE` if another
- *         process works on PATH.part; `DKVB_EFORMAT` if PATH.part is a file of another kind; `DKVB_EIO`.
+ * @return `DKVB_OK`, or a status code that dkvb_search() or dkvb_npy_write() returns too; `DKVB_EMISMATCH` if the
+ *         unfinished file PATH.part holds codes of another search, or if ranks were given different inputs;
+ *         `DKVB_ESTATE` if another process works on the unfinished file PATH.part; `DKVB_EFORMAT` if PATH.part is a
+ *         file of another kind; `DKVB_EIO`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_search_file(const dkvb_model *model, const float *x, size_t n,
                                                      const char *path, const dkvb_search_file_options *opts,

@@ -82,9 +82,9 @@ DKVB_INIT_FUNCTION(dkvb_separation_rows, DKVB_SEPARATION_ROWS_INIT)
  * if neither class selects a pair. The overlap of two classes A and B is measured in two ways, `jaccard` and
  * `weighted`:
  *
- *     jaccard(A, B)  = |A and B| / |A or B|          A, B: sets of the pairs that the class selects (Jaccard 1912)
- *     weighted(A, B) = sum min(a, b) / sum max(a, b) over all pairs; a, b: the shares of the rows of A and of B that
- *                                                    select the pair (Ruzicka 1958)
+ *     jaccard(A, B)  = |A and B| / |A or B|          A, B: sets of the pairs that each class selects (Jaccard 1912)
+ *     weighted(A, B) = sum min(a, b) / sum max(a, b) over all pairs; a, b: the fractions of the rows of A and of B
+ *                                                    that select the pair (Ruzicka 1958)
  *
  * The silhouette of a row (Rousseeuw 1987) is (b - a) / max(a, b), where a is the mean distance to the other rows of
  * the same class, and b is the mean distance to the rows of the nearest other class. A silhouette of 1 means that the

@@ -109,20 +109,20 @@ typedef struct dkvb_sweep_cell {
      */
     uint64_t retain_after;
     /**
-     * Index of the class, other than the forgotten one, that loses the largest fraction of its rows, the lowest index
+     * Index of the class, other than the forgotten one, whose accuracy falls most by the forgetting, the lowest index
      * on a tie.
      */
     uint32_t worst;
     /** 0 if no class other than the forgotten one has measured rows, so that `worst` is undefined; else 1. */
     uint32_t has_worst;
-    uint64_t worst_rows; /**< number of measured rows of the class that loses most, `worst` */
+    uint64_t worst_rows; /**< number of measured rows of the class whose accuracy falls most, `worst` */
     /**
-     * Number of measured rows of the class that loses most, `worst`, that are classified correctly before the
+     * Number of measured rows of the class whose accuracy falls most, `worst`, that are classified correctly before the
      * forgetting.
      */
     uint64_t worst_before;
     /**
-     * Number of measured rows of the class that loses most, `worst`, that are classified correctly after the
+     * Number of measured rows of the class whose accuracy falls most, `worst`, that are classified correctly after the
      * forgetting.
      */
     uint64_t worst_after;
@@ -271,7 +271,7 @@ DKVB_INIT_FUNCTION(dkvb_sweep_report, DKVB_SWEEP_REPORT_INIT)
  * applies to both models. A sweep ignores the accuracy limits of plans (plan.h), so the sweep also shows effects that
  * plans would refuse. dkvb_sweep_run() checks options, shapes and features before measuring the first cell.
  *
- * @param      model   model that the sweep measures; the sweep does not change the model, which may be mapped.
+ * @param      model   model that the sweep measures; the sweep does not change the model, which may be memory-mapped.
  * @param      set     codeset (stored codes of rows) on which the model was trained; the sweep searches the codes that
  *                     the codeset lacks.
  * @param      opts    options of the sweep; NULL for the defaults.

@@ -170,8 +170,8 @@ DKVB_INIT_FUNCTION(dkvb_table_info, DKVB_TABLE_INFO_INIT)
  * @param[out] out   receives the table, which the caller releases with dkvb_table_free(); NULL on failure.
  * @param      path  path of the table file to read.
  * @param      opts  options of reading the table; NULL for the defaults.
- * @param      run   run options of the call (threads, progress, ranks); NULL for the defaults. While a text table is
- *                   read, the progress callback counts the bytes of both readings of the file.
+ * @param      run   run options of the call (threads, progress, ranks); NULL for the defaults. dkvb_table_read() reads
+ *                   a text table twice, and the progress callback counts the bytes of both readings.
  * @return `DKVB_EFORMAT` or `DKVB_ECHECKSUM` for a table file that is damaged or of an unknown kind; `DKVB_EIO` if the
  *         table file cannot be read; `DKVB_EMISMATCH` for a missing column; `DKVB_ENOTFOUND` for a missing array or
  *         group; `DKVB_EINVAL` for an invalid option; `DKVB_ENOMEM`; `DKVB_ECANCELLED`.

@@ -182,7 +182,7 @@ DKVB_INIT_FUNCTION(dkvb_forget_options, DKVB_FORGET_OPTIONS_INIT)
  * @param[out] entry  receives the number of the journal entry of the masking, which dkvb_model_undo() takes; or NULL.
  * @return `DKVB_EINVAL` for a member of `opts` out of range or a row id that is given twice; `DKVB_EMISMATCH` for a
  *         mask of other codebooks; `DKVB_EIO` if there is no random source for the salt; `DKVB_ESTATE` if the model is
- *         mapped or in training; `DKVB_ENOMEM`.
+ *         memory-mapped or in training; `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_forget(dkvb_model *model, const dkvb_mask *mask,
                                                       const dkvb_forget_options *opts, uint64_t *entry);
@@ -243,7 +243,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_relearn(dkvb_model *model, uint64
  *
  * @param model  the model.
  * @return `DKVB_ESTATE` if the model has nothing to erase (no masked pair, salt, list of pairs, count of a class or
- *         unknown section), or if the model is mapped or in training; `DKVB_ENOMEM`.
+ *         unknown section), or if the model is memory-mapped or in training; `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_purge(dkvb_model *model);
 
@@ -252,11 +252,12 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_purge(dkvb_model *model);
  * and those of the strength `exact`.
  *
  * The name of a class is personal data if the class is a person. A model has the names of classes only in its list of
- * classes, since the journal stores class indices. Copies of the model elsewhere keep the names of forgotten classes.
+ * classes, since the journal stores class indices. Copies of the model elsewhere keep the names of forgotten classes,
+ * also if this model has removed them.
  *
  * @param      model    the model.
  * @param[out] dropped  receives the number of classes that lost their name; or NULL.
- * @return `DKVB_ESTATE` if the model is mapped or in training; `DKVB_ENOMEM`.
+ * @return `DKVB_ESTATE` if the model is memory-mapped or in training; `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_drop_forgotten_names(dkvb_model *model, uint32_t *dropped);
 
@@ -372,8 +373,8 @@ typedef struct dkvb_journal_entry {
     /** Commitment (salted hash) to the pairs of a forget operation; zeros if there is no such commitment. */
     uint8_t pairs_commitment[32];
     /**
-     * 1 if the journal entry is in force and its salt is gone, so that nobody can tell whether its rows were taught
-     * again.
+     * 1 if the journal entry is in force but the salt of its commitment (salted hash) is gone, so that nobody can tell
+     * whether the forgotten rows were taught again.
      */
     uint32_t unchecked;
 } dkvb_journal_entry;
@@ -432,8 +433,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_journal_get_mask(const dkvb_model *mode
  * @param rows   `uint64_t[n]`, ids of the rows to check, in any order; ids that do not ascend are copied and sorted.
  * @param n      number of row ids in `rows`.
  * @return 1 if the commitment (salted hash) of the journal entry is to exactly the given rows and the model still has
- *         its salt; otherwise 0, also if the journal entry does not exist, or if there is no memory to sort the ids
- *         (dkvb_last_error() then says so).
+ *         the salt of the commitment; otherwise 0, also if the journal entry does not exist, or if there is no memory
+ *         to sort the ids (dkvb_last_error() then says so).
  */
 DKVB_API int dkvb_journal_names_rows(const dkvb_model *model, uint64_t entry, const uint64_t *rows, size_t n);
 

@@ -111,8 +111,8 @@ typedef struct dkvb_train_options {
     /** `uint64_t[n]`, ids of the training rows, each once; NULL stands for the row numbers 0 to n - 1. */
     const uint64_t *ids;
     /**
-     * Number of settings that dkvb_tune() tried before the training, which the model keeps; 0 if the training was not
-     * tuned.
+     * Number of settings that dkvb_tune() tried before the training, a number that the model keeps; 0 if the training
+     * was not tuned.
      */
     uint32_t trials;
     /**
@@ -145,15 +145,15 @@ DKVB_INIT_FUNCTION(dkvb_train_options, DKVB_TRAIN_OPTIONS_INIT)
  * One update of the values moves the logits of a row by `rate` times a vector that does not depend on the numbers of
  * codebooks C and of selected keys k. (The gradient of the cross-entropy with respect to a value has the factor 1/(C
  * k), so the update of the values is plain SGD on the summed loss of the batch, with the learning rate `rate * C * k`.)
- * In the update of the values, `rate` is the option learning_rate in the first epoch, and falls by the same factor from
- * epoch to epoch until the rate reaches the option rate_last. In the update of the values, `weight` is the weight of
- * the class of the row.
+ * In the formula for the update of a value, `rate` is the option learning_rate in the first epoch, and falls by the
+ * same factor from epoch to epoch until the rate reaches the option rate_last. In the formula for the update of a
+ * value, `weight` is the weight that the training gives to the class of the row.
  *
  * In each epoch of a training, every row has a random number that decides its place in the order of training. The
  * random number of a row in the order of training depends only on the seed, the epoch and the id of the row. A row that
  * is left out of a training, or has label -1, does not change the order in which the training goes through the other
- * rows. Training without a row gives the same bits as a training that never had the row, which dkvb_model_replay()
- * relies on.
+ * rows. dkvb_model_replay() relies on this property of training: leaving a row out gives the same values, bit for bit,
+ * as a training that never had the row.
  *
  * Trainings with equal codes, labels, ids and options give equal values, bit for bit, for any number of threads. In
  * dkvb_model_train(), the new values replace the old values only after all epochs. During the epochs, training needs
@@ -169,8 +169,8 @@ DKVB_INIT_FUNCTION(dkvb_train_options, DKVB_TRAIN_OPTIONS_INIT)
  *                callback counts rows of all epochs.
  * @return `DKVB_EINVAL` for a label out of range (the message names the row), or a value too large for the number type
  *         of the model; `DKVB_EMISMATCH` if the codes are stale or do not fit the model; `DKVB_ESTATE` if the model is
- *         mapped or already in training, or if a row belongs to a forgotten class (the message names row, class and
- *         journal entry); `DKVB_ENOMEM`; `DKVB_ECANCELLED`.
+ *         memory-mapped or already in training, or if a row belongs to a forgotten class (the message names row, class
+ *         and journal entry); `DKVB_ENOMEM`; `DKVB_ECANCELLED`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_train(dkvb_model *model, const uint16_t *codes, uint32_t k,
                                                      const int32_t *labels, size_t n, const dkvb_train_options *opts,
@@ -187,8 +187,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_train(dkvb_model *model, const ui
  *
  * @param model  the model.
  * @param opts   options of the training; NULL for the defaults.
- * @return `DKVB_EINVAL` for an invalid option of the training; `DKVB_ESTATE` if the model is mapped or already in
- *         training; `DKVB_ENOMEM`.
+ * @return `DKVB_EINVAL` for an invalid option of the training; `DKVB_ESTATE` if the model is memory-mapped or already
+ *         in training; `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_train_begin(dkvb_model *model, const dkvb_train_options *opts);
 
