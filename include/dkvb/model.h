@@ -87,11 +87,14 @@ typedef struct dkvb_model_info {
     uint32_t values_dtype;
     /** 1 if the model keeps, for each class, counts of the selected pairs (dkvb_model_count_classes()). */
     uint32_t class_counts;
-    /** Softmax temperature of the model for a row whose logits have spread 1 (calibration.h). */
+    /**
+     * Softmax temperature of the model for a row whose spread (largest logit minus mean logit) is 1 (calibration.h).
+     */
     double temperature;
     /**
-     * Exponent `power` in `temperature * spread^power`, the number that divides the logits of a row before the softmax
-     * (calibration.h); temperature 1 and power 0 leave logits unchanged.
+     * Exponent `power` in `temperature * spread^power`, the divisor of a row's logits before the softmax, where
+     * `spread` is the largest logit minus the mean logit (calibration.h); temperature 1 and power 0 leave logits
+     * unchanged.
      */
     double temperature_power;
     /** Fingerprint of all trainings of the model, see dkvb_model_set_values(); zeros if the model was never trained. */
@@ -194,14 +197,14 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_set_values(dkvb_model *model, con
 
 /**
  * Set the two parameters of a model's softmax temperature. Before the softmax, the logits of a row are divided by
- * `temperature * spread^power`, where `spread` is the spread of the row's logits (calibration.h).
+ * `temperature * spread^power`, where `spread` is the row's largest logit minus the mean of its logits (calibration.h).
  *
  * A new model has the softmax temperature 1 with the exponent `power` 0, which leave logits unchanged. The temperature
  * of a model changes the class probabilities, but neither logits nor predicted labels.
  *
  * @param model        the model.
- * @param temperature  softmax temperature of a row whose logits have spread 1, from DKVB_TEMPERATURE_MIN to
- *                     DKVB_TEMPERATURE_MAX.
+ * @param temperature  softmax temperature of a row whose spread (largest logit minus mean logit) is 1, from
+ *                     DKVB_TEMPERATURE_MIN to DKVB_TEMPERATURE_MAX.
  * @param power        exponent `power` in `temperature * spread^power`, the number that divides the logits of a row,
  *                     from -DKVB_TEMPERATURE_POWER to DKVB_TEMPERATURE_POWER.
  * @return `DKVB_EINVAL` if `temperature` or `power` is out of range; `DKVB_ESTATE` if the model is memory-mapped or in

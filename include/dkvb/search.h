@@ -37,8 +37,8 @@ extern "C" {
  *  @{ */
 
 /**
- * Number that stands in a code where no key is left to select. Where the code of a row has DKVB_CODE_NONE, the distance
- * is INT32_MAX.
+ * Number that stands in a code where no key is left to select. Where the code of a row has DKVB_CODE_NONE instead of a
+ * key, dkvb_search() gives the distance INT32_MAX.
  */
 #define DKVB_CODE_NONE 0xFFFFu
 

@@ -251,7 +251,7 @@ typedef struct dkvb_sweep_report {
     /** Number of finished cells from which the next call of dkvb_sweep_run() continues after a failed call. */
     uint64_t kept;
     uint64_t measured; /**< number of labelled rows on which the sweep measured accuracy */
-    /** 1 if the sweep measured accuracy on `test_x`; 0 if it measured on the held-out rows of the codeset. */
+    /** 1 if the sweep measured accuracy on `test_x`; 0 if the sweep measured on the held-out rows of the codeset. */
     uint32_t on_test;
 } dkvb_sweep_report;
 

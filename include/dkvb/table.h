@@ -184,7 +184,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_table_read(dkvb_table **out, const char
  * the path itself. If a path with a colon is the name of an existing file, the path stands for this file, and not for
  * an array of an `.npz` archive.
  *
- * @param      path  path of a table as dkvb_table_read() takes it.
+ * @param      path  path of a table in the form that dkvb_table_read() takes, such as "rows.npz:x".
  * @param[out] file  buffer that receives the path of the table file.
  * @param      size  size of the buffer `file` in bytes; the length of `path` plus one always suffices.
  * @return `DKVB_EINVAL` if `path` or `file` is NULL or if the buffer `file` is too small.
