@@ -45,10 +45,10 @@ extern "C" {
  * Shape of a model that a sweep trains itself, with other numbers of codebooks and keys or another seed.
  *
  * A sweep trains models of other shapes on the training part of the codeset, with the training options of the first
- * training session that the codeset records. A model that a sweep trains also learns classes that were forgotten by
- * masks, and the mask in force does not apply to such a model. In a dkvb_sweep_shape, a member that is 0, except
- * `seed`, stands for the number that the given model has. No later version adds a member to dkvb_sweep_shape, since
- * callers give arrays of this struct.
+ * training session that the codeset records. A model that a sweep trains also learns classes that masks made the given
+ * model forget, and the given model's mask in force does not apply to the trained model. In a dkvb_sweep_shape, a
+ * member that is 0, except `seed`, stands for the number that the given model has. No later version adds a member to
+ * dkvb_sweep_shape, since callers give arrays of this struct.
  */
 typedef struct dkvb_sweep_shape {
     uint32_t codebooks; /**< number of codebooks of the model that the sweep trains (C) */

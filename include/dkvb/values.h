@@ -168,9 +168,9 @@ DKVB_INIT_FUNCTION(dkvb_train_options, DKVB_TRAIN_OPTIONS_INIT)
  * @param run     run options of the call (threads, progress, ranks); NULL for the defaults. In a training, the progress
  *                callback counts rows of all epochs.
  * @return `DKVB_EINVAL` for a label out of range (the message names the row), or a value too large for the number type
- *         of the model; `DKVB_EMISMATCH` if the codes are stale or do not fit the model; `DKVB_ESTATE` if the model is
- *         memory-mapped or already in training, or if a row belongs to a forgotten class (the message names row, class
- *         and journal entry); `DKVB_ENOMEM`; `DKVB_ECANCELLED`.
+ *         of the model; `DKVB_EMISMATCH` if the codes name a masked or purged pair or do not fit the model;
+ *         `DKVB_ESTATE` if the model is memory-mapped or already in training, or if a row belongs to a forgotten class
+ *         (the message names row, class and journal entry); `DKVB_ENOMEM`; `DKVB_ECANCELLED`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_train(dkvb_model *model, const uint16_t *codes, uint32_t k,
                                                      const int32_t *labels, size_t n, const dkvb_train_options *opts,
@@ -239,8 +239,9 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_train_end(dkvb_model *model, int 
  * @param[out] logits  `float[n][classes]`, receives the logits of the rows, not divided by a temperature, all 0 for a
  *                     row with label -1; or NULL.
  * @param      run     run options of the call (threads, progress, ranks); NULL for the defaults.
- * @return `DKVB_EINVAL` for an invalid argument; `DKVB_EMISMATCH` if the codes of rows are stale or do not fit the
- *         model; `DKVB_ENOMEM`; `DKVB_ECANCELLED`. A failed dkvb_model_decode() leaves its outputs undefined.
+ * @return `DKVB_EINVAL` for an invalid argument; `DKVB_EMISMATCH` if the codes of rows name a masked or purged pair or
+ *         do not fit the model; `DKVB_ENOMEM`; `DKVB_ECANCELLED`. A failed dkvb_model_decode() leaves its outputs
+ *         undefined.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_decode(const dkvb_model *model, const uint16_t *codes, uint32_t k,
                                                       size_t n, int32_t *labels, float *logits,
