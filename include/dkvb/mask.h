@@ -30,8 +30,8 @@ extern "C" {
 typedef struct dkvb_mask dkvb_mask;
 
 /**
- * Create an empty mask. The new mask takes its memory from the allocator of the codebooks, and keeps no reference to
- * the codebooks.
+ * Create an empty mask. A new mask takes its memory from the allocator of its codebooks, and keeps no reference to
+ * these codebooks.
  *
  * @param[out] out        receives the empty mask, which the caller releases with dkvb_mask_free(); NULL on failure.
  * @param      codebooks  codebooks whose pairs the mask can hold; the codebooks must be frozen.
@@ -64,7 +64,7 @@ DKVB_API void dkvb_mask_free(dkvb_mask *mask);
  * @param codebook  number of the pair's codebook, from 0.
  * @param key       number of the pair's key in its codebook, from 0.
  * @param on        1 puts the pair into the mask; 0 takes the pair out of the mask.
- * @return `DKVB_EINVAL` if the model's codebooks have no such pair, or if the argument `on` is neither 0 nor 1.
+ * @return `DKVB_EINVAL` if the mask's codebooks do not have the given pair, or if the argument `on` is neither 0 nor 1.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_mask_set(dkvb_mask *mask, uint32_t codebook, uint32_t key, int on);
 

@@ -22,9 +22,9 @@ extern "C" {
  * Callers name an allocator in the options of the object that they create. The library copies the dkvb_allocator
  * struct; whatever its member `user` points to must outlive the object. The library calls the functions of an allocator
  * only on threads that called the library, never on its worker threads. The function `alloc` of an allocator needs no
- * more alignment than malloc() gives, since the library aligns blocks itself. Options whose allocator is NULL, or has
- * two NULL functions, stand for malloc() and free(). The library refuses an allocator with only one of the two
- * functions with `DKVB_EINVAL`.
+ * more alignment than malloc() gives, since the library aligns blocks itself. In the options of an object, an allocator
+ * that is NULL, or has two NULL functions, stands for malloc() and free(). The library refuses an allocator that has
+ * only one of its two functions, `alloc` and `release`, with `DKVB_EINVAL`.
  */
 typedef struct dkvb_allocator {
     /** Allocates a block of memory of `size` bytes, or returns NULL on failure; `size` is never 0. */

@@ -87,11 +87,14 @@ typedef struct dkvb_model_info {
     uint32_t values_dtype;
     /** 1 if the model keeps, for each class, counts of the selected pairs (dkvb_model_count_classes()). */
     uint32_t class_counts;
-    /** Softmax temperature of the model for a row whose logits have spread 1 (calibration.h). */
+    /**
+     * Softmax temperature of the model for a row whose spread (largest logit minus mean logit) is 1 (calibration.h).
+     */
     double temperature;
     /**
-     * Power of the spread of a row's logits in the model's softmax temperature (calibration.h); temperature 1 and power
-     * 0 leave logits unchanged.
+     * Exponent `power` in `temperature * spread^power`, the divisor of a row's logits before the softmax, where
+     * `spread` is the largest logit minus the mean logit (calibration.h); temperature 1 and power 0 leave logits
+     * unchanged.
      */
     double temperature_power;
     /** Fingerprint of all trainings of the model, see dkvb_model_set_values(); zeros if the model was never trained. */
@@ -187,24 +190,24 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_get_values(const dkvb_model *mode
  *                to the nearest number of the model's number type, ties to even, and the model answers from the rounded
  *                values.
  * @return `DKVB_EINVAL` for an unknown number type, or for a value that is too large for the type (the message names
- *         the value; float16 ends at 65504); `DKVB_ESTATE` if the model is mapped or in training; `DKVB_ENOMEM`. A
- *         failed dkvb_model_set_values() changes nothing.
+ *         the value; float16 ends at 65504); `DKVB_ESTATE` if the model is memory-mapped or in training; `DKVB_ENOMEM`.
+ *         A failed dkvb_model_set_values() changes nothing.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_set_values(dkvb_model *model, const float *values, uint32_t dtype);
 
 /**
- * Set the softmax temperature of a model, and the power of the spread of a row's logits in this temperature
- * (calibration.h).
+ * Set the two parameters of a model's softmax temperature. Before the softmax, the logits of a row are divided by
+ * `temperature * spread^power`, where `spread` is the row's largest logit minus the mean of its logits (calibration.h).
  *
- * A new model has temperature 1 and power 0, which leave logits unchanged. The temperature of a model changes the class
- * probabilities, but neither logits nor predicted labels.
+ * A new model has the softmax temperature 1 with the exponent `power` 0, which leave logits unchanged. The temperature
+ * of a model changes the class probabilities, but neither logits nor predicted labels.
  *
  * @param model        the model.
- * @param temperature  softmax temperature of a row whose logits have spread 1, from DKVB_TEMPERATURE_MIN to
- *                     DKVB_TEMPERATURE_MAX.
- * @param power        power of the spread of a row's logits in the temperature, from -DKVB_TEMPERATURE_POWER to
- *                     DKVB_TEMPERATURE_POWER.
- * @return `DKVB_EINVAL` if `temperature` or `power` is out of range; `DKVB_ESTATE` if the model is mapped or in
+ * @param temperature  softmax temperature of a row whose spread (largest logit minus mean logit) is 1, from
+ *                     DKVB_TEMPERATURE_MIN to DKVB_TEMPERATURE_MAX.
+ * @param power        exponent `power` in `temperature * spread^power`, the number that divides the logits of a row,
+ *                     from -DKVB_TEMPERATURE_POWER to DKVB_TEMPERATURE_POWER.
+ * @return `DKVB_EINVAL` if `temperature` or `power` is out of range; `DKVB_ESTATE` if the model is memory-mapped or in
  *         training.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_set_temperature(dkvb_model *model, double temperature, double power);
@@ -215,7 +218,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_set_temperature(dkvb_model *model
  * @param model  the model.
  * @param count  number of classes to add to the model.
  * @return `DKVB_EINVAL` if the model would have more than DKVB_MODEL_CLASSES classes; `DKVB_ESTATE` if the model is
- *         mapped or in training; `DKVB_ENOMEM`.
+ *         memory-mapped or in training; `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_add_classes(dkvb_model *model, uint32_t count);
 
@@ -238,17 +241,18 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_add_classes(dkvb_model *model, ui
  * @param n       number of rows in `codes` and in `labels`.
  * @param run     run options of the call (threads, progress, ranks); NULL for the defaults.
  * @return `DKVB_EINVAL` for an invalid row, with a message that names the row; `DKVB_EMISMATCH` if the codes do not fit
- *         the model; `DKVB_ESTATE` if the model is mapped or in training; `DKVB_ENOMEM`.
+ *         the model; `DKVB_ESTATE` if the model is memory-mapped or in training; `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_count_classes(dkvb_model *model, const uint16_t *codes, uint32_t k,
                                                              const int32_t *labels, size_t n,
                                                              const dkvb_run_options *run);
 
 /**
- * Add the counts that a model keeps of one class to the caller's array of counts of pairs.
+ * Add the counts of one class that a model keeps (how many rows of the class select each pair) to an array of the
+ * caller.
  *
  * @param         model   the model.
- * @param         label   index of the class whose counts are added.
+ * @param         label   index of the class whose counts of selected pairs are added to the array `counts`.
  * @param[in,out] counts  `uint64_t[codebooks][keys]`, array to which dkvb_model_class_counts() adds the counts of the
  *                        class.
  * @return `DKVB_ENOTFOUND` if the model keeps no counts of classes; `DKVB_EINVAL` if the class does not exist.
@@ -259,7 +263,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_class_counts(const dkvb_model *mo
  * Overwrite the counts that a model keeps of each class, and remove the counts from the model.
  *
  * @param model  the model.
- * @return `DKVB_ESTATE` if the model is mapped or in training.
+ * @return `DKVB_ESTATE` if the model is memory-mapped or in training.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_drop_counts(dkvb_model *model);
 
@@ -274,7 +278,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_drop_counts(dkvb_model *model);
  * @param name   name of the class in UTF-8 without control characters, at most 255 bytes, copied; "" or NULL removes
  *               the name.
  * @return `DKVB_EINVAL` if the class name is not allowed or another class has this name; `DKVB_ESTATE` if the model is
- *         mapped or in training; `DKVB_ENOMEM`.
+ *         memory-mapped or in training; `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_set_class_name(dkvb_model *model, uint32_t label, const char *name);
 
@@ -288,8 +292,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_set_class_name(dkvb_model *model,
  * @param      count  number of class names in `names`.
  * @param[out] which  receives the index of the class name that the error message complains about; or NULL.
  * @return `DKVB_EINVAL` for a class name that is not allowed, if a name already belongs to a class with index `count`
- *         or more, or if the model has fewer than `count` classes; `DKVB_ESTATE` if the model is mapped or in training;
- *         `DKVB_ENOMEM`.
+ *         or more, or if the model has fewer than `count` classes; `DKVB_ESTATE` if the model is memory-mapped or in
+ *         training; `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_set_class_names(dkvb_model *model, const char *const *names,
                                                                size_t count, size_t *which);
@@ -300,8 +304,9 @@ enum { DKVB_FIND_NAME_OR_INDEX = 0, DKVB_FIND_NAME = 1 };
 /**
  * Find a class of a model by its name or index.
  *
- * dkvb_model_find_class() first compares the word with the names of classes. A word that is the name of no class counts
- * as the index of a class. The word "#3" means the class with index 3 even if a class has the name "3".
+ * dkvb_model_find_class() first compares its argument `word` with the names of classes. For dkvb_model_find_class(), a
+ * word that is the name of no class counts as the index of a class. For dkvb_model_find_class(), the word "#3" means
+ * the class with index 3 even if a class has the name "3".
  *
  * @param      model  the model.
  * @param      word   name or index of the class to find.
@@ -337,7 +342,7 @@ DKVB_API const char *dkvb_model_class_name(const dkvb_model *model, uint32_t lab
  * are.
  * @param count  number of column names, equal to `input_dim` of dkvb_model_info; 0 removes all names of columns.
  * @return `DKVB_EINVAL` for an invalid column name, with a message that says which column; `DKVB_ESTATE` if the model
- *         is mapped or in training; `DKVB_ENOMEM`. A failed dkvb_model_set_column_names() changes nothing.
+ *         is memory-mapped or in training; `DKVB_ENOMEM`. A failed dkvb_model_set_column_names() changes nothing.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_set_column_names(dkvb_model *model, const char *const *names,
                                                                 size_t count);
@@ -362,8 +367,8 @@ DKVB_API const char *dkvb_model_column_name(const dkvb_model *model, uint32_t co
  * @param model  the model.
  * @param text   note that names the encoder, UTF-8 without control characters, at most 255 bytes, copied; "" or NULL
  *               removes the note.
- * @return `DKVB_EINVAL` if the text of the note is not allowed; `DKVB_ESTATE` if the model is mapped or in training;
- *         `DKVB_ENOMEM`.
+ * @return `DKVB_EINVAL` if the text of the note is not allowed; `DKVB_ESTATE` if the model is memory-mapped or in
+ *         training; `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_set_encoder(dkvb_model *model, const char *text);
 
@@ -388,13 +393,13 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_predict(const dkvb_model *model, 
  * Write a model to a file (docs/format.md), atomically.
  *
  * An old model file at the path stays complete until the new model file is on disk; the new model file gets the mode
- * and owner of the old one (file.h). Equal models give files of equal bytes. dkvb_model_save() verifies a mapped model
- * before writing the model file.
+ * and owner of the old one (file.h). Equal models give files of equal bytes. dkvb_model_save() verifies a memory-mapped
+ * model before writing the model file.
  *
  * @param model  the model.
  * @param path   path of the model file to write.
  * @return `DKVB_ESTATE` if the model to save is in training; `DKVB_EIO`; `DKVB_ENOMEM`; `DKVB_ECHECKSUM` or
- *         `DKVB_EFORMAT` if the model is mapped from a damaged file.
+ *         `DKVB_EFORMAT` if the model is memory-mapped from a damaged file.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_save(const dkvb_model *model, const char *path);
 
@@ -408,10 +413,11 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_save(const dkvb_model *model, con
  * With the option `in_place`, dkvb_model_load() maps the model file into memory, and the model can be used but not
  * changed: functions that would change the model return `DKVB_ESTATE`. Processes that map the same model file share one
  * copy in memory. When mapping a model file, the library checks the header, the section table and the small sections,
- * and reads keys and values only when they are needed. Damaged keys or values of a mapped file cannot make the library
- * touch memory outside the file; dkvb_model_verify() checks keys and values. A model file may leave out the values of
- * keys that were never selected or are purged; the values of such a file are read into memory. A mapped model file must
- * not shrink while the model is open. Replacing a mapped model file by dkvb_model_save() is safe.
+ * and reads keys and values only when they are needed. Damaged keys or values of a memory-mapped file cannot make the
+ * library touch memory outside the file; dkvb_model_verify() checks keys and values. A model file may leave out the
+ * values of keys that were never selected or are purged; the values of such a file are read into memory. A
+ * memory-mapped model file must not shrink while the model is open. Replacing a memory-mapped model file by
+ * dkvb_model_save() is safe.
  *
  * @param[out] out   receives the model, which the caller releases with dkvb_model_free(); NULL on failure.
  * @param      path  path of the model file to open.
@@ -425,8 +431,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_load(dkvb_model **out, const char
  * Read the properties of a model file without reading its keys and values.
  *
  * @param      path  path of the model file to inspect.
- * @param[out] info  receives the properties of the model; the member `encoder` is always NULL, since no model owns the
- *                   text.
+ * @param[out] info  receives the properties of the model; its member `encoder` is always NULL, since no model in memory
+ *                   holds the text of the note of the encoder.
  * @return `DKVB_EFORMAT` or `DKVB_ECHECKSUM` for a file that is damaged or no model file; `DKVB_EIO` for a file that
  *         cannot be read; `DKVB_ENOMEM`.
  */
@@ -435,8 +441,9 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_inspect(const char *path, dkvb_mo
 /**
  * Check a whole model for damage: keys, values, mask and journal.
  *
- * dkvb_model_verify() checks the checksums of all sections of a mapped model, that every float is finite, the journal
- * against the mask, the hash chain of the journal, and the commitments to pairs whose salts the model still has.
+ * dkvb_model_verify() checks the checksums of all sections of a memory-mapped model, that every float is finite, the
+ * journal against the mask, the hash chain of the journal, and the commitments to pairs whose salts the model still
+ * has.
  *
  * @param model  the model.
  * @return `DKVB_OK` if the model is intact; `DKVB_ECHECKSUM` or `DKVB_EFORMAT` for a damaged model, with an error

@@ -130,8 +130,8 @@ DKVB_API const dkvb_ranks *dkvb_mpi_ranks(const dkvb_mpi *job);
  *
  * @param job   group of ranks on MPI, from dkvb_mpi_new().
  * @param rank  number of the rank whose host is asked for.
- * @return the host name of the rank, as MPI_Get_processor_name() gives it, which belongs to `job`; "" for a rank that
- * does not exist.
+ * @return the host name of the rank, as MPI_Get_processor_name() gives it, valid until `job` is freed; "" for a rank
+ *         that does not exist.
  */
 DKVB_API const char *dkvb_mpi_host(const dkvb_mpi *job, uint32_t rank);
 
@@ -146,13 +146,13 @@ DKVB_API const char *dkvb_mpi_host(const dkvb_mpi *job, uint32_t rank);
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_mpi_get_info(const dkvb_mpi *job, dkvb_mpi_info *info);
 
 /**
- * Get the ranks from which no sign of life came lately, although each rank sends a sign of life each second. A signal
- * handler may call dkvb_mpi_silent() to print the silent ranks at the end, since whoever started the MPI job may end
- * the job before the watch over lost ranks does.
+ * Get the ranks from which no sign of life came lately, although each rank sends a sign of life each second. When an
+ * MPI job is stopped from outside, a signal handler may call dkvb_mpi_silent() to print the ranks that send no sign of
+ * life, since the job may end before the watch over lost ranks finds them.
  *
  * @param job  group of ranks on MPI, from dkvb_mpi_new().
- * @return the silent ranks as a text such as "rank 3 on b", with a comma between ranks; "" if all ranks send signs of
- *         life, or if the watch over lost ranks is off.
+ * @return the ranks that send no sign of life, as a text such as "rank 3 on b", with a comma between ranks; "" if all
+ *         ranks send signs of life, or if the watch over lost ranks is off.
  */
 DKVB_API const char *dkvb_mpi_silent(const dkvb_mpi *job);
 
@@ -160,7 +160,7 @@ DKVB_API const char *dkvb_mpi_silent(const dkvb_mpi *job);
  * Check that a text is the same on all ranks. All ranks call dkvb_mpi_compare() with one and the same text `name`.
  *
  * @param job   group of ranks on MPI, from dkvb_mpi_new().
- * @param name  name of the thing that the compared text describes, for the error message.
+ * @param name  name, for the error message, of what the compared text describes, for example "inputs".
  * @param text  text of this rank to compare, which the error message shows.
  * @return `DKVB_EMISMATCH` on all ranks if the text of a rank differs from the text of rank 0; the error message names
  *         the first such rank and its host. dkvb_mpi_compare() also fails with `DKVB_EIO` if a function of MPI failed,
@@ -170,7 +170,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_mpi_compare(dkvb_mpi *job, const char *
 
 /**
  * End the work of this rank, and wait for the other ranks. Every rank calls dkvb_mpi_end() last, with an exit code of
- * its own: 0 if the rank succeeded. At most one rank of an MPI job prints a line on standard error at the end:
+ * its own: 0 if the rank succeeded. When an MPI job ends with dkvb_mpi_end(), at most one of its ranks prints a line on
+ * standard error:
  *
  * - If no rank failed, dkvb_mpi_end() prints nothing and returns 0.
  * - If all failed ranks have the same message, or if only one rank has a message and no rank still works,

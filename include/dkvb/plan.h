@@ -63,8 +63,8 @@ typedef struct dkvb_plan dkvb_plan;
  *
  * - The member `ids` or `names` of a request, with a codeset, names single rows.
  *
- * - The member `classes` of a request, without a codeset, names classes whose rows are represented by the model's
- *   values or kept counts.
+ * - The member `classes` of a request, without a codeset, names classes that the model forgets without any stored row,
+ *   from its values or its kept counts of pairs alone.
  *
  * - The member `codes` of a request gives the codes of the rows to forget. If a request gives `codes`, `labels` and
  *   `classes`, only the rows of the named classes are forgotten, and all other rows are kept.
@@ -164,8 +164,8 @@ typedef struct dkvb_forget_request {
     /** Reason of the request to forget, which the journal notes, UTF-8, at most 4,095 bytes; NULL stands for "". */
     const char *reason;
     /**
-     * `uint8_t[32]`, salt of the journal's commitments, as in dkvb_forget_options; NULL draws a salt from the system's
-     * random source.
+     * `uint8_t[32]`, salt of the journal's commitments (salted hashes), as in dkvb_forget_options; NULL draws a salt
+     * from the system's random source.
      */
     const uint8_t *salt;
     const char *requests; /**< text of several requests to forget, one per line; or NULL */
@@ -273,7 +273,8 @@ typedef struct dkvb_plan_info {
     uint32_t budget_found;
     uint32_t keys; /**< what a plan of the strength `exact` would do with the keys, DKVB_KEYS_… */
     /**
-     * 1 if the model has already forgotten the rows of the plan by `exact`, and only the codeset still has these rows.
+     * 1 if the model has already forgotten the rows of the plan by the strength `exact`, and only the codeset still has
+     * these rows.
      */
     uint32_t resumed;
     uint64_t pairs;       /**< number of (codebook, key) pairs that a plan of the strength `suppress` would mask */
@@ -299,8 +300,8 @@ typedef struct dkvb_plan_info {
     /** Number of earlier forget operations on the same rows whose masking a plan of the strength `exact` would undo. */
     uint64_t lifted;
     /**
-     * If the member `budget_found` is 1, the found number of pairs to mask and its effect; if a plan is refused for
-     * DKVB_REFUSED_TARGET, the number of pairs that comes nearest to the target accuracy.
+     * Number of pairs to mask that the plan found on held-out rows, and its effect, if the member `budget_found` is 1;
+     * for a plan refused for DKVB_REFUSED_TARGET, the number of pairs that comes nearest to the target accuracy.
      */
     dkvb_budget budget;
     /** Number of classes of the model, which is the length of the arrays `effects` and `classes` of dkvb_plan_info. */
@@ -331,8 +332,8 @@ typedef struct dkvb_plan_info {
     const dkvb_plan_request *requests;
     uint64_t request_count; /**< number of requests to forget in the text `requests` */
     /**
-     * Number of requests of the plan that the model has already forgotten; if it has forgotten all of them, applying
-     * the plan does nothing.
+     * Number of requests of the plan that the model has already forgotten; if the model has forgotten all of them,
+     * applying the plan does nothing.
      */
     uint64_t forgotten;
 } dkvb_plan_info;
@@ -349,10 +350,10 @@ DKVB_INIT_FUNCTION(dkvb_plan_info, DKVB_PLAN_INFO_INIT)
  * Make a plan from a request to forget. Making a plan of a forgetting does not change the model. If a codeset was
  * loaded from features, dkvb_forget_plan() searches the codes of its rows as far as the plan needs them.
  *
- * @param[out] out      receives the plan, which the caller releases with dkvb_plan_free(); NULL on failure, and if
- *                      `model` is NULL.
- * @param      model    model to plan for, neither mapped nor in training; NULL only checks the request itself (ranges,
- *                      strength, method, keys and reason), so that a mistake shows before rows are read.
+ * @param[out] out      receives the plan, which the caller releases with dkvb_plan_free(); NULL on failure, and if the
+ *                      argument `model` is NULL.
+ * @param      model    model to plan for, neither memory-mapped nor in training; NULL only checks the request itself
+ *                      (ranges, strength, method, keys and reason), so that a mistake shows before rows are read.
  * @param      codeset  codeset with the codes of the rows on which the model was trained; or NULL.
  * @param      request  request to forget that the plan is made for.
  * @param      run      run options of the call (threads, progress, ranks); NULL for the defaults. In
@@ -360,7 +361,8 @@ DKVB_INIT_FUNCTION(dkvb_plan_info, DKVB_PLAN_INFO_INIT)
  * @return `DKVB_OK`, also for a refused plan, whose reason dkvb_plan_get_info() gives; `DKVB_EINVAL` for a request that
  *         names nothing or contradicts itself; `DKVB_EMISMATCH` if the codes, the mask or the codeset belong to another
  *         model; `DKVB_ENOTFOUND` for an id that the codeset does not have, classes without rows, or counts that the
- *         model does not keep; `DKVB_ESTATE` if the model is mapped or in training; `DKVB_ENOMEM`; `DKVB_ECANCELLED`.
+ *         model does not keep; `DKVB_ESTATE` if the model is memory-mapped or in training; `DKVB_ENOMEM`;
+ *         `DKVB_ECANCELLED`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_forget_plan(dkvb_plan **out, dkvb_model *model, dkvb_codeset *codeset,
                                                      const dkvb_forget_request *request, const dkvb_run_options *run);
@@ -390,9 +392,10 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_plan_get_info(const dkvb_plan *plan, dk
  *
  * @param      plan     the plan to apply.
  * @param      model    model that the plan was made for: the same object, or one that was saved and loaded since. The
- *                      journal, classes and values of the model must not have changed since the plan was made. A model
- *                      to which an `exact` plan was already applied is accepted while the codeset still has the
- *                      forgotten rows; applying the plan again then only removes these rows from the codeset.
+ *                      journal, classes and values of the model must not have changed since the plan was made.
+ *                      dkvb_forget_apply() accepts a model to which the same `exact` plan was already applied, while
+ *                      the codeset still has the forgotten rows; applying the plan again then only removes these rows
+ *                      from the codeset.
  * @param      codeset  codeset (stored codes of rows) for a plan of the strength `exact`, with the same rows as when
  *                      the plan was made; else NULL.
  * @param[out] entry    receives the number of the journal entry that dkvb_forget_apply() wrote, of the first one if the

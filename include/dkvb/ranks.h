@@ -73,7 +73,7 @@ typedef struct dkvb_ranks {
  */
 enum { DKVB_RANKS_COUNT = 1024, DKVB_RANKS_MOST = 1 << 30 };
 
-/** Initialiser of dkvb_ranks for a single process, which needs no functions. */
+/** Initialiser of dkvb_ranks for a single process, which needs no functions to move bytes between ranks. */
 #define DKVB_RANKS_INIT                                                                                                \
     {                                                                                                                  \
         sizeof(dkvb_ranks), 0, 1, 0, 0, 0, 0                                                                           \

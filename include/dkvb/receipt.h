@@ -8,8 +8,8 @@
  * earlier model and the figures of an audit. A signed receipt is a DSSE envelope around the in-toto statement.
  *
  * A receipt promises no more than the strength of forgetting that it names: `suppress` masks pairs, `exact` trains the
- * values of the model again without the forgotten rows. A receipt contains no names of classes, reasons, ids of rows or
- * salts.
+ * values of the model again without the forgotten rows. A receipt contains no names of classes, no reasons of requests,
+ * no ids of rows and no salts of hashes.
  */
 #ifndef DKVB_RECEIPT_H
 #define DKVB_RECEIPT_H
@@ -83,7 +83,7 @@ typedef struct dkvb_receipt_options {
     size_t struct_size; /**< size of dkvb_receipt_options in bytes, set by DKVB_RECEIPT_OPTIONS_INIT */
     const char *model;  /**< path of the model file that the receipt is about; required */
     const char *codes;  /**< path of the codes file of the model; or NULL */
-    const char *before; /**< path of a file of the model from before the forgetting; or NULL */
+    const char *before; /**< path of a file that holds the model as it was before the forgetting; or NULL */
     /** Path of a file with the output of the command `dkvb audit --json` about the model; or NULL. */
     const char *audit;
     /** Path of a CycloneDX 1.6 file that dkvb_receipt_write() writes together with the receipt; or NULL. */
@@ -91,8 +91,8 @@ typedef struct dkvb_receipt_options {
     /** Command that made the model forget, UTF-8, which dkvb_receipt_write() copies into the receipt; or NULL. */
     const char *command;
     /**
-     * `uint64_t[id_count]`, ids of rows to which dkvb_receipt_verify() requires an entry of the model's journal to
-     * commit; or NULL.
+     * `uint64_t[id_count]`, ids of rows; dkvb_receipt_verify() requires that some entry of the model's journal has a
+     * commitment (salted hash) to these rows; or NULL.
      */
     const uint64_t *ids;
     uint64_t id_count; /**< number of row ids in `ids` */

@@ -180,11 +180,11 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_reference_fit(dkvb_reference **out, con
  * Remove rows from a ridge head. After dkvb_reference_remove(), the ridge head equals, except for rounding, a head that
  * is fitted with the same penalty on the remaining rows.
  *
- * dkvb_reference_remove() subtracts the rows from the sums of a ridge head and solves the sums again, without reading
- * the remaining rows. Removing rows from a ridge head takes memory for 2 `dim`² doubles, where `dim` is the number of
- * features. The rounding errors of removing rows from a ridge head are relative to the sums that include the removed
- * rows. dkvb_reference_remove() refuses rows if the remaining rows have less than a millionth of the sum of squares
- * about the mean; the caller then fits a new head to the remaining rows.
+ * dkvb_reference_remove() subtracts the rows to remove from the sums of a ridge head and solves the sums again, without
+ * reading the remaining rows. Removing rows from a ridge head takes memory for 2 `dim`² doubles, where `dim` is the
+ * number of features. The rounding errors of removing rows from a ridge head are relative to the sums that include the
+ * removed rows. dkvb_reference_remove() refuses rows if the remaining rows have less than a millionth of the sum of
+ * squares about the mean; the caller then fits a new head to the remaining rows.
  *
  * The caller must remove only rows that the ridge head was fitted on, since the sums of a head cannot show which rows
  * they contain. dkvb_reference_remove() removes all given rows or none; a failed removal leaves the head unchanged.
@@ -238,7 +238,8 @@ DKVB_API void dkvb_reference_free(dkvb_reference *head);
  * creates dkvb_reference_line; later versions of the library add members at its end.
  */
 typedef struct dkvb_reference_line {
-    const char *head; /**< what a line of the comparison is about: "model", "ridge" (head) or "logistic" (head) */
+    /** What a line of a comparison with linear heads is about: "model", "ridge" (head) or "logistic" (head). */
+    const char *head;
     /** Rows on which the linear head is fitted, "all" or "kept"; "" in the line of the model in a comparison. */
     const char *rows;
     double accuracy;  /**< accuracy of the model or linear head on all test rows with a label */
@@ -297,7 +298,7 @@ typedef struct dkvb_reference_report {
  *
  * Linear heads of kept rows use the penalty that was chosen on all rows. A linear head of kept rows knows about the
  * forgotten rows only through the choice of its penalty among seven values. A penalty that the caller gives to a linear
- * head of kept rows carries no knowledge about the forgotten rows.
+ * head fitted on kept rows (rows that are not forgotten) carries no knowledge about the forgotten rows.
  *
  * @param[out] report   receives the comparison, which the caller releases with dkvb_reference_report_free(); NULL on
  *                      failure.

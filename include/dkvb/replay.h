@@ -67,8 +67,8 @@ extern "C" {
  *                      dkvb_model_replay(), the progress callback counts rows of the training session that is repeated.
  * @return `DKVB_EMISMATCH` for a codeset of other rows or of another training; `DKVB_ENOTFOUND` for a row id that the
  *         codeset has neither in its training part nor among the held-out rows; `DKVB_ESTATE` if the codeset has no
- *         training session, its codes were not searched yet, or the model is mapped; `DKVB_EINVAL` for a member of
- *         `opts` out of range; `DKVB_ENOMEM`; `DKVB_ECANCELLED`. A failed dkvb_model_replay() changes nothing.
+ *         training session, its codes were not searched yet, or the model is memory-mapped; `DKVB_EINVAL` for a member
+ *         of `opts` out of range; `DKVB_ENOMEM`; `DKVB_ECANCELLED`. A failed dkvb_model_replay() changes nothing.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_replay(dkvb_model *model, const dkvb_codeset *set,
                                                       const uint64_t *without, size_t n,

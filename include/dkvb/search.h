@@ -37,8 +37,8 @@ extern "C" {
  *  @{ */
 
 /**
- * Number that stands in a code where no key is left to select. Where the code of a row has DKVB_CODE_NONE, the distance
- * is INT32_MAX.
+ * Number that stands in a code where no key is left to select. Where the code of a row has DKVB_CODE_NONE instead of a
+ * key, dkvb_search() gives the distance INT32_MAX.
  */
 #define DKVB_CODE_NONE 0xFFFFu
 
@@ -48,10 +48,10 @@ extern "C" {
  * Rows outside the scale of the keys get codes and answers as all rows do, but their answers mean little. A row is
  * outside the scale of the keys if its length (Euclidean norm) is below a quarter of the usual lengths of the rows that
  * the keys were placed on, or above four times these lengths. If the model does not scale rows to length 1, a row is
- * also outside the scale if more than a fifth of its projected numbers lie at an end of the scale, -63 or 63. Rows of
- * the kind that the keys were placed on are hardly ever outside the scale of the keys. The usual causes of rows outside
- * the scale are a wrong number in a row, another number range (0 to 255 instead of 0 to 1), another scaling, or another
- * encoder (docs/numerics.md, *Rows outside the scale*).
+ * also outside the scale of the keys if more than a fifth of its projected elements lie at an end of their range, -63
+ * or 63. Rows of the kind that the keys were placed on are hardly ever outside the scale of the keys. The usual causes
+ * of rows outside the scale are a wrong number in a row, another number range (0 to 255 instead of 0 to 1), another
+ * scaling, or another encoder (docs/numerics.md, *Rows outside the scale*).
  *
  * To count rows outside the scale of the keys, a caller puts a pointer to dkvb_outside into the run options of
  * dkvb_search(), dkvb_model_predict(), or dkvb_fit() for the rows that dkvb_fit() learns from. Each call of
@@ -69,8 +69,8 @@ typedef struct dkvb_outside {
     uint64_t first; /**< number of the first row outside the scale of the keys, counted through all calls */
     double length;  /**< length (Euclidean norm) of the first row outside the scale of the keys */
     /**
-     * Fraction of the projected numbers of a row that lie at an end of the scale, -63 or 63, for the first row outside
-     * the scale of the keys; 0 if the model scales rows to length 1.
+     * For the first row outside the scale of the keys, the fraction of its projected elements that lie at an end of
+     * their range, -63 or 63; 0 if the model scales rows to length 1.
      */
     double cut;
     /** Least length of a row inside the scale of the keys; 0 if the codebooks do not know the usual length of rows. */
@@ -165,7 +165,7 @@ typedef struct dkvb_search_file_report {
      */
     uint64_t resumed;
     /**
-     * Number of rows that a failed call of dkvb_search_file() left in PATH.part; when the call is repeated, it
+     * Number of rows that a failed call of dkvb_search_file() left in the unfinished file PATH.part; a repeated call
      * continues after these rows.
      */
     uint64_t kept;
@@ -185,19 +185,21 @@ DKVB_INIT_FUNCTION(dkvb_search_file_report, DKVB_SEARCH_FILE_REPORT_INIT)
  * dkvb_search() finds with the model's `top_k`.
  *
  * The memory that dkvb_search_file() needs does not grow with the number of rows, except by a few bytes for each 512
- * rows. While dkvb_search_file() works, the file PATH.part (`path` followed by ".part") holds the codes and distances
- * of finished rows. The file PATH.part stays if the progress callback stops dkvb_search_file(), if the process ends, or
- * if the call fails after long work. A repeated call of dkvb_search_file() continues from the file PATH.part, and its
- * results have the same bytes as without the interruption. A call of dkvb_search_file() that continues an interrupted
- * call first reads the rows whose codes are in PATH.part, and compares their checksum. Counts of rows outside the scale
- * of the keys (dkvb_outside) include the rows that an interrupted call searched. A successful call of
- * dkvb_search_file() removes the file PATH.part. dkvb_search_file() locks the file PATH.part, so that two processes do
- * not write to it. dkvb_search_file() refuses a file PATH.part that is a link, belongs to another user, has a second
- * name (hard link), holds codes of other rows, other keys, another mask or another `top_k`, or lacks the distances that
- * the options ask for.
+ * rows. While dkvb_search_file() works, an unfinished file PATH.part (the path of the codes file followed by ".part")
+ * holds the codes and distances of finished rows. The unfinished file PATH.part stays if the progress callback stops
+ * dkvb_search_file(), if the process ends, or if the call fails after long work. A repeated call of dkvb_search_file()
+ * continues from the unfinished file PATH.part of the codes, and its results have the same bytes as without the
+ * interruption. A call of dkvb_search_file() that continues an interrupted call first reads the rows whose codes are in
+ * the unfinished file PATH.part, and compares their checksum. Counts of rows outside the scale of the keys
+ * (dkvb_outside) include the rows that an interrupted call searched. A successful call of dkvb_search_file() removes
+ * the unfinished file PATH.part. dkvb_search_file() locks the unfinished file PATH.part, so that two processes do not
+ * write to it. dkvb_search_file() refuses an unfinished file PATH.part that is a link, belongs to another user, has a
+ * second name (hard link), holds codes of other rows, other keys, another mask or another `top_k`, or lacks the
+ * distances that the options ask for.
  *
  * If a model is distributed over ranks, the ranks divide the rows to search among them, and rank 0 alone writes the
- * files. Any other number of ranks, or one process, can continue an interrupted search from the file PATH.part.
+ * files. Any other number of ranks, or one process, can continue an interrupted search from the unfinished file
+ * PATH.part that holds its codes.
  *
  * @param      model   model whose keys and mask in force the search uses.
  * @param      x       `float[n][input_dim]`, features of the rows to search, finite; NULL if the options have a row
@@ -205,12 +207,13 @@ DKVB_INIT_FUNCTION(dkvb_search_file_report, DKVB_SEARCH_FILE_REPORT_INIT)
  * @param      n       number of rows to search.
  * @param      path    path of the `.npy` file that receives the codes of the rows.
  * @param      opts    options of the search; NULL for the defaults.
- * @param[out] report  receives the counts of searched rows, also after a failure; or NULL.
+ * @param[out] report  receives the counts of the rows that dkvb_search_file() searched, also after a failure; or NULL.
  * @param      run     run options of the call; NULL for the defaults. The progress callback of dkvb_search_file()
  *                     counts searched rows; rows that an interrupted call searched count once they have been compared.
- * @return `DKVB_OK`, or a status code that dkvb_search() or dkvb_npy_write() returns too; `DKVB_EMISMATCH` if the file
- *         PATH.part holds codes of another search, or if ranks were given different inputs; `DKVB_ESTATE` if another
- *         process works on PATH.part; `DKVB_EFORMAT` if PATH.part is a file of another kind; `DKVB_EIO`.
+ * @return `DKVB_OK`, or a status code that dkvb_search() or dkvb_npy_write() returns too; `DKVB_EMISMATCH` if the
+ *         unfinished file PATH.part holds codes of another search, or if ranks were given different inputs;
+ *         `DKVB_ESTATE` if another process works on the unfinished file PATH.part; `DKVB_EFORMAT` if PATH.part is a
+ *         file of another kind; `DKVB_EIO`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_search_file(const dkvb_model *model, const float *x, size_t n,
                                                      const char *path, const dkvb_search_file_options *opts,

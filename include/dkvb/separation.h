@@ -82,9 +82,9 @@ DKVB_INIT_FUNCTION(dkvb_separation_rows, DKVB_SEPARATION_ROWS_INIT)
  * if neither class selects a pair. The overlap of two classes A and B is measured in two ways, `jaccard` and
  * `weighted`:
  *
- *     jaccard(A, B)  = |A and B| / |A or B|          A, B: sets of the pairs that the class selects (Jaccard 1912)
- *     weighted(A, B) = sum min(a, b) / sum max(a, b) over all pairs; a, b: the shares of the rows of A and of B that
- *                                                    select the pair (Ruzicka 1958)
+ *     jaccard(A, B)  = |A and B| / |A or B|          A, B: sets of the pairs that each class selects (Jaccard 1912)
+ *     weighted(A, B) = sum min(a, b) / sum max(a, b) over all pairs; a, b: the fractions of the rows of A and of B
+ *                                                    that select the pair (Ruzicka 1958)
  *
  * The silhouette of a row (Rousseeuw 1987) is (b - a) / max(a, b), where a is the mean distance to the other rows of
  * the same class, and b is the mean distance to the rows of the nearest other class. A silhouette of 1 means that the
@@ -95,30 +95,33 @@ DKVB_INIT_FUNCTION(dkvb_separation_rows, DKVB_SEPARATION_ROWS_INIT)
  * keys times classes.
  */
 typedef struct dkvb_separation {
-    uint32_t classes;          /**< number of classes whose separation was measured (L) */
-    uint32_t codebooks;        /**< number of codebooks of the measured codes (C) */
-    uint32_t keys;             /**< number of keys per codebook of the measured codes (K) */
-    uint64_t n;                /**< number of rows that the caller gave, with or without a label */
-    uint64_t labelled;         /**< number of rows with a label */
-    uint64_t all_selected;     /**< number of pairs that the rows of at least one class select */
-    uint64_t all_exclusive;    /**< number of pairs that the rows of exactly one class select */
-    double silhouette;         /**< mean silhouette of all rows with a label; NaN if there is none */
-    const uint64_t *rows;      /**< `uint64_t[L]`, number of rows of each class */
-    const uint64_t *selected;  /**< `uint64_t[L]`, number of pairs that at least one row of the class selects */
-    const uint64_t *exclusive; /**< `uint64_t[L]`, number of pairs that only rows of the class select */
+    uint32_t classes;       /**< number of classes whose separation was measured (L) */
+    uint32_t codebooks;     /**< number of codebooks of the measured codes (C) */
+    uint32_t keys;          /**< number of keys per codebook of the measured codes (K) */
+    uint64_t n;             /**< number of rows that the caller gave, with or without a label */
+    uint64_t labelled;      /**< number of rows with a label */
+    uint64_t all_selected;  /**< number of pairs that the rows of at least one class select */
+    uint64_t all_exclusive; /**< number of pairs that the rows of exactly one class select */
+    double silhouette;      /**< mean silhouette of all rows with a label; NaN if there is none */
+    const uint64_t *rows;   /**< `uint64_t[L]`, number of rows of each of the L classes */
+    /** `uint64_t[L]`, for each of the L classes, the number of pairs that at least one row of the class selects. */
+    const uint64_t *selected;
+    /** `uint64_t[L]`, for each of the L classes, the number of pairs that only rows of this class select. */
+    const uint64_t *exclusive;
     /**
-     * `int32_t[L]`, nearest class: the other class with the largest weighted overlap, the lowest index on a tie; -1 if
-     * there is no other class.
+     * `int32_t[L]`, nearest class of each class: the other class with the largest weighted overlap, the lowest index on
+     * a tie; -1 if there is no other class.
      */
     const int32_t *nearest;
     /** `double[L]`, weighted overlap of each class with its nearest class; NaN if a class has no nearest class. */
     const double *overlap;
     /** `double[L]`, mean silhouette of the rows of each class; NaN for a class without rows. */
     const double *silhouettes;
-    const double *jaccard;         /**< `double[L][L]`, Jaccard overlap of every two classes */
-    const double *weighted;        /**< `double[L][L]`, weighted overlap of every two classes */
+    const double *jaccard;         /**< `double[L][L]`, Jaccard overlap of every two of the L classes */
+    const double *weighted;        /**< `double[L][L]`, weighted overlap of every two of the L classes */
     const double *row_silhouettes; /**< `double[n]`, silhouette of each row; NaN for rows with label -1 */
-    const uint32_t *counts;        /**< `uint32_t[L][C][K]`, number of rows of each class that select each pair */
+    /** `uint32_t[L][C][K]`, number of rows of each class that select each (codebook, key) pair. */
+    const uint32_t *counts;
 } dkvb_separation;
 
 /**

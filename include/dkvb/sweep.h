@@ -45,10 +45,10 @@ extern "C" {
  * Shape of a model that a sweep trains itself, with other numbers of codebooks and keys or another seed.
  *
  * A sweep trains models of other shapes on the training part of the codeset, with the training options of the first
- * training session that the codeset records. A model that a sweep trains also learns classes that were forgotten by
- * masks, and the mask in force does not apply to such a model. In a dkvb_sweep_shape, a member that is 0, except
- * `seed`, stands for the number that the given model has. No later version adds a member to dkvb_sweep_shape, since
- * callers give arrays of this struct.
+ * training session that the codeset records. A model that a sweep trains also learns classes that masks made the given
+ * model forget, and the given model's mask in force does not apply to the trained model. In a dkvb_sweep_shape, a
+ * member that is 0, except `seed`, stands for the number that the given model has. No later version adds a member to
+ * dkvb_sweep_shape, since callers give arrays of this struct.
  */
 typedef struct dkvb_sweep_shape {
     uint32_t codebooks; /**< number of codebooks of the model that the sweep trains (C) */
@@ -109,20 +109,20 @@ typedef struct dkvb_sweep_cell {
      */
     uint64_t retain_after;
     /**
-     * Index of the class, other than the forgotten one, that loses the largest fraction of its rows, the lowest index
+     * Index of the class, other than the forgotten one, whose accuracy falls most by the forgetting, the lowest index
      * on a tie.
      */
     uint32_t worst;
     /** 0 if no class other than the forgotten one has measured rows, so that `worst` is undefined; else 1. */
     uint32_t has_worst;
-    uint64_t worst_rows; /**< number of measured rows of the class that loses most, `worst` */
+    uint64_t worst_rows; /**< number of measured rows of the class whose accuracy falls most, `worst` */
     /**
-     * Number of measured rows of the class that loses most, `worst`, that are classified correctly before the
+     * Number of measured rows of the class whose accuracy falls most, `worst`, that are classified correctly before the
      * forgetting.
      */
     uint64_t worst_before;
     /**
-     * Number of measured rows of the class that loses most, `worst`, that are classified correctly after the
+     * Number of measured rows of the class whose accuracy falls most, `worst`, that are classified correctly after the
      * forgetting.
      */
     uint64_t worst_after;
@@ -251,7 +251,7 @@ typedef struct dkvb_sweep_report {
     /** Number of finished cells from which the next call of dkvb_sweep_run() continues after a failed call. */
     uint64_t kept;
     uint64_t measured; /**< number of labelled rows on which the sweep measured accuracy */
-    /** 1 if the sweep measured accuracy on `test_x`; 0 if it measured on the held-out rows of the codeset. */
+    /** 1 if the sweep measured accuracy on `test_x`; 0 if the sweep measured on the held-out rows of the codeset. */
     uint32_t on_test;
 } dkvb_sweep_report;
 
@@ -271,13 +271,13 @@ DKVB_INIT_FUNCTION(dkvb_sweep_report, DKVB_SWEEP_REPORT_INIT)
  * applies to both models. A sweep ignores the accuracy limits of plans (plan.h), so the sweep also shows effects that
  * plans would refuse. dkvb_sweep_run() checks options, shapes and features before measuring the first cell.
  *
- * @param      model   model that the sweep measures; the sweep does not change the model, which may be mapped.
+ * @param      model   model that the sweep measures; the sweep does not change the model, which may be memory-mapped.
  * @param      set     codeset (stored codes of rows) on which the model was trained; the sweep searches the codes that
  *                     the codeset lacks.
  * @param      opts    options of the sweep; NULL for the defaults.
  * @param[out] report  receives the counts of the cells and rows of the sweep; or NULL.
  * @param      run     run options of the call (threads, progress, ranks); NULL for the defaults. In a sweep, the
- *                     progress callback counts in thousandths of a cell.
+ *                     progress callback counts in thousandths of a cell (one measured forgetting).
  * @return `DKVB_EINVAL` for an option out of range, with a message that names the option, or for a shape that the rows
  *         cannot train; `DKVB_ENOTFOUND` if there is no row to measure on, a class without rows to measure on, or a row
  *         without features; `DKVB_EMISMATCH` for a codeset of another model, or if the finished cells beside the table

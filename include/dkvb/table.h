@@ -170,8 +170,8 @@ DKVB_INIT_FUNCTION(dkvb_table_info, DKVB_TABLE_INFO_INIT)
  * @param[out] out   receives the table, which the caller releases with dkvb_table_free(); NULL on failure.
  * @param      path  path of the table file to read.
  * @param      opts  options of reading the table; NULL for the defaults.
- * @param      run   run options of the call (threads, progress, ranks); NULL for the defaults. While a text table is
- *                   read, the progress callback counts the bytes of both readings of the file.
+ * @param      run   run options of the call (threads, progress, ranks); NULL for the defaults. dkvb_table_read() reads
+ *                   a text table twice, and the progress callback counts the bytes of both readings.
  * @return `DKVB_EFORMAT` or `DKVB_ECHECKSUM` for a table file that is damaged or of an unknown kind; `DKVB_EIO` if the
  *         table file cannot be read; `DKVB_EMISMATCH` for a missing column; `DKVB_ENOTFOUND` for a missing array or
  *         group; `DKVB_EINVAL` for an invalid option; `DKVB_ENOMEM`; `DKVB_ECANCELLED`.
@@ -181,9 +181,10 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_table_read(dkvb_table **out, const char
 
 /**
  * Get the path of the file that the path of a table names: the archive "rows.npz" for "rows.npz:x", for any other path
- * the path itself. An existing file whose own name has a colon is preferred to an `.npz` archive.
+ * the path itself. If a path with a colon is the name of an existing file, the path stands for this file, and not for
+ * an array of an `.npz` archive.
  *
- * @param      path  path of a table as dkvb_table_read() takes it.
+ * @param      path  path of a table in the form that dkvb_table_read() takes, such as "rows.npz:x".
  * @param[out] file  buffer that receives the path of the table file.
  * @param      size  size of the buffer `file` in bytes; the length of `path` plus one always suffices.
  * @return `DKVB_EINVAL` if `path` or `file` is NULL or if the buffer `file` is too small.

@@ -63,10 +63,12 @@ enum {
  * part of the ABI and of the file format.
  */
 enum {
-    DKVB_KEYS_UNSAID = 0, /**< treatment of keys: the journal notes no choice, or the values were not trained again */
-    /** Treatment of keys: the keys do not change, even if they were placed on the forgotten rows. */
+    /** Treatment of keys in a forgetting: not noted in the journal, or no values were trained again. */
+    DKVB_KEYS_UNSAID = 0,
+    /** Treatment of keys in a forgetting: the keys do not change, even if they were placed on the forgotten rows. */
     DKVB_KEYS_KEPT = 1,
-    DKVB_KEYS_PLACED = 2 /**< treatment of keys: the keys are placed again, without the forgotten rows */
+    /** Treatment of keys in a forgetting: the keys are placed again, without the forgotten rows. */
+    DKVB_KEYS_PLACED = 2
 };
 
 /**
@@ -150,11 +152,11 @@ typedef struct dkvb_forget_options {
     uint64_t row_count; /**< number of row ids in `rows` */
 
     /**
-     * `uint8_t[32]`, salt of the commitments; NULL draws the salt from the system's random source. The salt of a
-     * commitment hides the ids of the forgotten rows, so nobody must be able to guess the salt, and each call needs a
-     * new salt. Equal calls of dkvb_model_forget() on equal models, with equal salts and at equal times, give equal
-     * models, bit for bit. A model keeps the salts of its commitments until dkvb_model_purge() erases them; to prove
-     * afterwards which rows were forgotten, the caller needs a copy of the salt.
+     * `uint8_t[32]`, salt of the commitments (salted hashes) in the journal; NULL draws the salt from the system's
+     * random source. The salt of a commitment hides the ids of the forgotten rows, so nobody must be able to guess the
+     * salt, and each call needs a new salt. Equal calls of dkvb_model_forget() on equal models, with equal salts and at
+     * equal times, give equal models, bit for bit. A model keeps the salts of its commitments until dkvb_model_purge()
+     * erases them; to prove afterwards which rows were forgotten, the caller needs a copy of the salt.
      */
     const uint8_t *salt;
 } dkvb_forget_options;
@@ -180,7 +182,7 @@ DKVB_INIT_FUNCTION(dkvb_forget_options, DKVB_FORGET_OPTIONS_INIT)
  * @param[out] entry  receives the number of the journal entry of the masking, which dkvb_model_undo() takes; or NULL.
  * @return `DKVB_EINVAL` for a member of `opts` out of range or a row id that is given twice; `DKVB_EMISMATCH` for a
  *         mask of other codebooks; `DKVB_EIO` if there is no random source for the salt; `DKVB_ESTATE` if the model is
- *         mapped or in training; `DKVB_ENOMEM`.
+ *         memory-mapped or in training; `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_forget(dkvb_model *model, const dkvb_mask *mask,
                                                       const dkvb_forget_options *opts, uint64_t *entry);
@@ -232,8 +234,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_relearn(dkvb_model *model, uint64
  * A purge of masked pairs overwrites the masked keys of a model and their values with zeros. A purge of masked pairs
  * removes the lists of these pairs and all salts from the journal, and the masked pairs then count as purged. Without
  * the salt of a commitment, nobody can find out to which rows the commitment commits. dkvb_model_purge() drops sections
- * of a model file that the library does not know, since nobody can say what such sections hold. A purge of masked pairs
- * changes neither logits nor predicted labels.
+ * of a model file that the library does not know, since nobody can say what such sections hold. A purge, which erases
+ * masked pairs for good, changes neither logits nor predicted labels.
  *
  * If the codebooks of a model have other owners, dkvb_model_purge() copies the codebooks first, and the other owners
  * keep the old keys. dkvb_model_purge() does not change model files that were saved before, or copies of the model
@@ -241,7 +243,7 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_relearn(dkvb_model *model, uint64
  *
  * @param model  the model.
  * @return `DKVB_ESTATE` if the model has nothing to erase (no masked pair, salt, list of pairs, count of a class or
- *         unknown section), or if the model is mapped or in training; `DKVB_ENOMEM`.
+ *         unknown section), or if the model is memory-mapped or in training; `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_purge(dkvb_model *model);
 
@@ -250,11 +252,12 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_purge(dkvb_model *model);
  * and those of the strength `exact`.
  *
  * The name of a class is personal data if the class is a person. A model has the names of classes only in its list of
- * classes, since the journal stores class indices. Copies of the model elsewhere keep the names of forgotten classes.
+ * classes, since the journal stores class indices. Copies of the model elsewhere keep the names of forgotten classes,
+ * also if this model has removed them.
  *
  * @param      model    the model.
  * @param[out] dropped  receives the number of classes that lost their name; or NULL.
- * @return `DKVB_ESTATE` if the model is mapped or in training; `DKVB_ENOMEM`.
+ * @return `DKVB_ESTATE` if the model is memory-mapped or in training; `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_drop_forgotten_names(dkvb_model *model, uint32_t *dropped);
 
@@ -312,8 +315,8 @@ typedef struct dkvb_journal_entry {
     uint64_t ends;
     int64_t time; /**< time of the journal entry in seconds since 1970-01-01 00:00 UTC */
     /**
-     * For a forget operation, the number of pairs that it asked to mask; for an undo, of pairs that are no longer
-     * masked; for a purge, of erased pairs.
+     * Number of pairs that the operation of a journal entry changes: pairs that a forget operation asked to mask, pairs
+     * that an undo unmasked, or pairs that a purge erased.
      */
     uint64_t pairs;
     /**
@@ -359,18 +362,19 @@ typedef struct dkvb_journal_entry {
     uint32_t has_after; /**< 1 if the journal of the model continues the journal of an older model */
     uint8_t after[32];  /**< head (latest hash) of the journal of the older model; zeros if there is no older model */
     uint64_t rows;      /**< number of rows that were forgotten; 0 if the journal does not record the number */
-    uint32_t has_commitment; /**< 1 if the journal entry has a commitment to the ids of the forgotten rows */
+    /** 1 if the journal entry has a commitment (salted hash) to the ids of the forgotten rows. */
+    uint32_t has_commitment;
     /** Commitment (salted hash) to the ids of the forgotten rows; zeros if there is no such commitment. */
     uint8_t commitment[32];
     uint8_t head[32]; /**< hash of this journal entry and all journal entries before it */
     uint32_t salted;  /**< 1 if the model still has the salt of the commitments in the journal entry */
-    /** 1 if the journal entry has a commitment to the pairs that a forget operation asked to mask. */
+    /** 1 if the journal entry has a commitment (salted hash) to the pairs that a forget operation asked to mask. */
     uint32_t has_pairs_commitment;
     /** Commitment (salted hash) to the pairs of a forget operation; zeros if there is no such commitment. */
     uint8_t pairs_commitment[32];
     /**
-     * 1 if the journal entry is in force and its salt is gone, so that nobody can tell whether its rows were taught
-     * again.
+     * 1 if the journal entry is in force but the salt of its commitment (salted hash) is gone, so that nobody can tell
+     * whether the forgotten rows were taught again.
      */
     uint32_t unchecked;
 } dkvb_journal_entry;
@@ -422,15 +426,15 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_journal_get_terms(const dkvb_model *mod
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_journal_get_mask(const dkvb_model *model, uint64_t entry, dkvb_mask **out);
 
 /**
- * Check whether a journal entry commits to exactly the given rows.
+ * Check whether the commitment (salted hash) of a journal entry is to exactly the given rows.
  *
  * @param model  the model.
  * @param entry  number of the journal entry to check.
  * @param rows   `uint64_t[n]`, ids of the rows to check, in any order; ids that do not ascend are copied and sorted.
  * @param n      number of row ids in `rows`.
- * @return 1 if the journal entry commits to exactly the given rows and the model still has the salt of the commitment;
- *         otherwise 0, also if the journal entry does not exist, or if there is no memory to sort the ids
- *         (dkvb_last_error() then says so).
+ * @return 1 if the commitment (salted hash) of the journal entry is to exactly the given rows and the model still has
+ *         the salt of the commitment; otherwise 0, also if the journal entry does not exist, or if there is no memory
+ *         to sort the ids (dkvb_last_error() then says so).
  */
 DKVB_API int dkvb_journal_names_rows(const dkvb_model *model, uint64_t entry, const uint64_t *rows, size_t n);
 
@@ -438,8 +442,8 @@ DKVB_API int dkvb_journal_names_rows(const dkvb_model *model, uint64_t entry, co
  * Get the head of the journal: a hash of the newest journal entry and all entries before it. The head of an empty
  * journal is a hash of the birth id (permanent identifier) of the model's codebooks.
  *
- * A head of the journal that was kept proves later that the journal has only grown since. A head of the journal serves
- * as proof only if it is kept where nobody who can write the model can change it.
+ * A head (latest hash) of the journal that was kept proves later that the journal has only grown since then. A head of
+ * the journal serves as proof only if it is kept where nobody who can write the model can change it.
  *
  * @param      model  the model.
  * @param[out] head   `uint8_t[32]`, receives the head (latest hash) of the journal.
@@ -447,11 +451,11 @@ DKVB_API int dkvb_journal_names_rows(const dkvb_model *model, uint64_t entry, co
 DKVB_API void dkvb_journal_head(const dkvb_model *model, uint8_t *head);
 
 /**
- * Find an earlier head (latest hash) of the journal among the hashes of the journal entries. Finding an earlier head of
- * the journal proves that the journal has only grown since.
+ * Find an earlier head (latest hash) of the journal among the hashes of the journal entries. Finding an earlier head
+ * (latest hash) of the journal proves that the journal has only grown since then.
  *
  * @param      model  the model.
- * @param      head   `uint8_t[32]`, head of the journal that was kept earlier.
+ * @param      head   `uint8_t[32]`, a head (latest hash) of the journal that the caller kept earlier.
  * @param[out] entry  receives the number of the journal entry that was the newest when the head was kept, 0 if the
  *                    journal had no entry; or NULL.
  * @return `DKVB_ENOTFOUND` if no journal entry has this head: journal entries were changed or removed, or the head

@@ -111,8 +111,8 @@ typedef struct dkvb_train_options {
     /** `uint64_t[n]`, ids of the training rows, each once; NULL stands for the row numbers 0 to n - 1. */
     const uint64_t *ids;
     /**
-     * Number of settings that dkvb_tune() tried before the training, which the model keeps; 0 if the training was not
-     * tuned.
+     * Number of settings that dkvb_tune() tried before the training, a number that the model keeps; 0 if the training
+     * was not tuned.
      */
     uint32_t trials;
     /**
@@ -145,15 +145,15 @@ DKVB_INIT_FUNCTION(dkvb_train_options, DKVB_TRAIN_OPTIONS_INIT)
  * One update of the values moves the logits of a row by `rate` times a vector that does not depend on the numbers of
  * codebooks C and of selected keys k. (The gradient of the cross-entropy with respect to a value has the factor 1/(C
  * k), so the update of the values is plain SGD on the summed loss of the batch, with the learning rate `rate * C * k`.)
- * In the update of the values, `rate` is the option learning_rate in the first epoch, and falls by the same factor from
- * epoch to epoch until the rate reaches the option rate_last. In the update of the values, `weight` is the weight of
- * the class of the row.
+ * In the formula for the update of a value, `rate` is the option learning_rate in the first epoch, and falls by the
+ * same factor from epoch to epoch until the rate reaches the option rate_last. In the formula for the update of a
+ * value, `weight` is the weight that the training gives to the class of the row.
  *
  * In each epoch of a training, every row has a random number that decides its place in the order of training. The
  * random number of a row in the order of training depends only on the seed, the epoch and the id of the row. A row that
  * is left out of a training, or has label -1, does not change the order in which the training goes through the other
- * rows. Training without a row gives the same bits as a training that never had the row, which dkvb_model_replay()
- * relies on.
+ * rows. dkvb_model_replay() relies on this property of training: leaving a row out gives the same values, bit for bit,
+ * as a training that never had the row.
  *
  * Trainings with equal codes, labels, ids and options give equal values, bit for bit, for any number of threads. In
  * dkvb_model_train(), the new values replace the old values only after all epochs. During the epochs, training needs
@@ -168,9 +168,9 @@ DKVB_INIT_FUNCTION(dkvb_train_options, DKVB_TRAIN_OPTIONS_INIT)
  * @param run     run options of the call (threads, progress, ranks); NULL for the defaults. In a training, the progress
  *                callback counts rows of all epochs.
  * @return `DKVB_EINVAL` for a label out of range (the message names the row), or a value too large for the number type
- *         of the model; `DKVB_EMISMATCH` if the codes are stale or do not fit the model; `DKVB_ESTATE` if the model is
- *         mapped or already in training, or if a row belongs to a forgotten class (the message names row, class and
- *         journal entry); `DKVB_ENOMEM`; `DKVB_ECANCELLED`.
+ *         of the model; `DKVB_EMISMATCH` if the codes name a masked or purged pair or do not fit the model;
+ *         `DKVB_ESTATE` if the model is memory-mapped or already in training, or if a row belongs to a forgotten class
+ *         (the message names row, class and journal entry); `DKVB_ENOMEM`; `DKVB_ECANCELLED`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_train(dkvb_model *model, const uint16_t *codes, uint32_t k,
                                                      const int32_t *labels, size_t n, const dkvb_train_options *opts,
@@ -187,8 +187,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_train(dkvb_model *model, const ui
  *
  * @param model  the model.
  * @param opts   options of the training; NULL for the defaults.
- * @return `DKVB_EINVAL` for an invalid option of the training; `DKVB_ESTATE` if the model is mapped or already in
- *         training; `DKVB_ENOMEM`.
+ * @return `DKVB_EINVAL` for an invalid option of the training; `DKVB_ESTATE` if the model is memory-mapped or already
+ *         in training; `DKVB_ENOMEM`.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_train_begin(dkvb_model *model, const dkvb_train_options *opts);
 
@@ -239,8 +239,9 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_train_end(dkvb_model *model, int 
  * @param[out] logits  `float[n][classes]`, receives the logits of the rows, not divided by a temperature, all 0 for a
  *                     row with label -1; or NULL.
  * @param      run     run options of the call (threads, progress, ranks); NULL for the defaults.
- * @return `DKVB_EINVAL` for an invalid argument; `DKVB_EMISMATCH` if the codes of rows are stale or do not fit the
- *         model; `DKVB_ENOMEM`; `DKVB_ECANCELLED`. A failed dkvb_model_decode() leaves its outputs undefined.
+ * @return `DKVB_EINVAL` for an invalid argument; `DKVB_EMISMATCH` if the codes of rows name a masked or purged pair or
+ *         do not fit the model; `DKVB_ENOMEM`; `DKVB_ECANCELLED`. A failed dkvb_model_decode() leaves its outputs
+ *         undefined.
  */
 DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_decode(const dkvb_model *model, const uint16_t *codes, uint32_t k,
                                                       size_t n, int32_t *labels, float *logits,
@@ -270,7 +271,8 @@ typedef struct dkvb_evaluation {
     /**
      * Expected calibration error, 0 (best) to 1; NaN if there are no labelled rows. For the calibration error, rows are
      * put into 15 bins of equal width by their largest class probability. The expected calibration error is the mean,
-     * over rows, of the difference between the accuracy and the mean probability of the row's bin.
+     * over rows, of the absolute difference between the accuracy of the rows in the same bin and their mean
+     * largest probability.
      */
     double calibration_error;
     /**
@@ -293,16 +295,16 @@ DKVB_INIT_FUNCTION(dkvb_evaluation, DKVB_EVALUATION_INIT)
  * The predictions that dkvb_model_evaluate() measures equal those of dkvb_model_predict(). dkvb_model_evaluate() works
  * on some thousand rows at a time, so that the memory for logits stays bounded.
  *
- * @param         model   model to measure.
- * @param         x       `float[n][input_dim]`, features of the rows to measure, finite; NULL if `report` has a row
- *                        source.
+ * @param         model   model whose accuracy and calibration are measured.
+ * @param         x       `float[n][input_dim]`, features of the rows to measure the model on, finite; NULL if `report`
+ *                        has a row source.
  * @param[in,out] codes   `uint16_t[n][codebooks][top_k]`, codes of the rows to measure, searched under the mask in
  *                        force or under a mask that the mask in force contains; NULL makes dkvb_model_evaluate() search
  *                        all rows. dkvb_model_evaluate() updates codes that name a masked pair in place, as by
  *                        dkvb_search_refresh().
  * @param         labels  `int32_t[n]`, labels of the rows to measure, 0 to the number of classes - 1; rows with label
  *                        -1 are left out.
- * @param         n       number of rows to measure.
+ * @param         n       number of rows to measure the model on.
  * @param[out]    report  receives the quality of the model; the struct, and the arrays that the struct points to, are
  *                        undefined if the call fails.
  * @param         run     run options of the call (threads, progress, ranks); NULL for the defaults. In an evaluation,
@@ -322,8 +324,8 @@ DKVB_API DKVB_NODISCARD dkvb_status dkvb_model_evaluate(const dkvb_model *model,
  * @param      n            number of rows to compute probabilities of.
  * @param      classes      number of classes, which is the number of logits of a row.
  * @param      temperature  softmax temperature of the model (dkvb_model_info), or 1; finite and above 0.
- * @param      power        power of the spread of a row's logits in the softmax temperature of the row
- *                          (dkvb_model_info), or 0; finite.
+ * @param      power        exponent `power` in `temperature * spread^power`, the number that divides the logits of a
+ *                          row (dkvb_model_info), or 0; finite.
  * @param[out] probs        `float[n][classes]`, receives the class probabilities of the rows; may be the same array as
  *                          `logits`.
  * @return `DKVB_EINVAL` if `temperature` or `power` is out of range; the array `probs` is then unchanged.
