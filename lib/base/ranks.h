@@ -24,7 +24,8 @@ static inline size_t dkvb__ranks_first(const dkvb_ranks *ranks, size_t items, ui
  * order. */
 static inline uint32_t dkvb__ranks_owner(const dkvb_ranks *ranks, size_t items, size_t item)
 {
-    /* a first guess of the rank that owns the item, near the right one as ranks get nearly equal numbers of items */
+    /* a first guess of the rank that owns the item of this number, close to the right rank, as ranks get nearly equal
+     * numbers of items */
     uint32_t r = (uint32_t)(item * ranks->count / items);
 
     while (dkvb__ranks_first(ranks, items, r) > item)

@@ -752,7 +752,8 @@ dkvb_status dkvb_codeset_add_session(dkvb_codeset *set, const dkvb_model *model,
         rc = check_session_labels(rows, bit, session.classes);
     if (!rc)
         return DKVB_OK;
-    /* after a failure, dkvb__codeset_drop_session() removes the new session of training and its marks on rows */
+    /* after a failure, dkvb__codeset_drop_session() removes the new session of training, and unmarks the rows that took
+     * part */
     dkvb__codeset_drop_session(set);
     return rc;
 }

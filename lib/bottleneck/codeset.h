@@ -167,10 +167,10 @@ dkvb_status dkvb__codeset_copy_sessions(dkvb_codeset *set, const dkvb_codeset *f
  * top_k nearest live keys of its code, as a model of these codebooks computes them. Training and exact forgetting both
  * call dkvb__codeset_fit_temperature(), so that both find the same temperature. If the held-out rows have more than
  * 4,194,304 logits and there are more than 1,024 rows, the temperature is fitted on rows drawn by their ids. If fewer
- * than DKVB__TEMPERATURE_ROWS held-out rows have a label, the temperature is 1 and the power 0. *rows becomes the
- * number of rows that the temperature was fitted on, or 0 if too few held-out rows have labels; `rows` may be NULL.
- * Fitting a temperature may fail with DKVB_EMISMATCH, or with DKVB_ESTATE if the codes of the held-out rows were not
- * searched yet. */
+ * than DKVB__TEMPERATURE_ROWS held-out rows have a label, the softmax temperature is 1, and its power of the logits'
+ * spread is 0. *rows becomes the number of rows that the temperature was fitted on, or 0 if too few held-out rows have
+ * labels; `rows` may be NULL. Fitting a temperature may fail with DKVB_EMISMATCH, or with DKVB_ESTATE if the codes of
+ * the held-out rows were not searched yet. */
 dkvb_status dkvb__codeset_fit_temperature(const dkvb_codeset *set, const dkvb_model *model, double *temperature,
                                           double *power, size_t *rows, const dkvb_run_options *run);
 

@@ -14,8 +14,8 @@
 
 enum { CHUNK = 4096 }; /* number of rows of a codeset that are searched, or added, at a time */
 
-/* Progress of several searches, reported as one: `done` rows of `total`. The single searches, whose progress is
- * reported as one, make no reports themselves. */
+/* Progress of several searches, reported as one: `done` rows of `total`. When several searches report their progress as
+ * one, each search alone reports nothing. */
 struct told {
     dkvb_run_options all, quiet;
     uint64_t done, total;

@@ -36,8 +36,8 @@ uint64_t dkvb__mask_count(const dkvb_mask *mask);
 /* Removes every key-value pair from the mask. */
 void dkvb__mask_clear(dkvb_mask *mask);
 
-/* Removes the purged pairs of codebooks from a mask of these codebooks. Purged key-value pairs are dead (never
- * selected) without a mask, and are counted separately from masked key-value pairs. */
+/* Removes the purged (codebook, key) pairs of codebooks from a mask of these codebooks. Purged key-value pairs are dead
+ * (never selected) without a mask, and are counted separately from masked key-value pairs. */
 void dkvb__drop_purged(dkvb_mask *mask, const dkvb_codebooks *cb);
 
 /* Returns the bits that stand for keys in the last 64-bit word of a codebook of `keys` keys. */

@@ -27,17 +27,18 @@ struct dkvb__record {
      * undone or purged */
     uint32_t *list;
 
-    /* Request and measurements of the journal entry, as the bytes of the file's section "terms" (unlearn/terms.c). The
-     * pointer `terms` is NULL if no forget request belongs to the journal entry. */
+    /* What a forget request asked for, and what was measured: the journal entry's bytes in the file's section "terms"
+     * (unlearn/terms.c). The pointer `terms` (to what a forget request asked for, and what was measured) is NULL if no
+     * forget request belongs to the journal entry. */
     unsigned char *terms;
     size_t terms_size;
 
     /* Evidence that the journal entry commits to by hashes (unlearn/evidence.c): facts about the forgotten rows and
-     * pairs */
+     * key-value pairs */
     uint32_t strength;
     uint64_t rows;
     bool salted, commits_to_rows, commits_to_pairs;
-    /* salt and hashes of the journal entry's evidence; zeros if the entry has no evidence */
+    /* salt and hashes that commit the journal entry to facts about the forgotten rows; zeros if the entry has none */
     uint8_t salt[32], rows_hash[32], pairs_hash[32];
     uint8_t head[32];
 };
@@ -111,7 +112,8 @@ struct dkvb_model {
     uint32_t trials;
     /* fingerprint of all trainings of the model, see dkvb__trained_extend(); zeros without training */
     uint8_t trained[16];
-    /* softmax temperature of the model's probabilities and its power; 1 and 0 if none was set */
+    /* temperature and power p of the model's probabilities: the softmax temperature of a row is temperature * spread^p,
+     * by the spread of its logits; 1 and 0 if none were set */
     double temperature, power;
     struct dkvb__extra *extras;
     size_t extra_count;
@@ -162,7 +164,7 @@ bool dkvb__value_count(size_t *count, const struct dkvb__shape *shape, uint32_t 
 /* Fails with DKVB_EINVAL and says that value number `at` is too large for the number type `dtype`. */
 dkvb_status dkvb__fail_narrow(const dkvb_model *model, uint32_t dtype, size_t at, float value);
 
-/* Returns `code` unless the temperature of a model's probabilities and its power are within the limits of
+/* Returns `code` unless the softmax temperature of a model and its power of the logits' spread are within the limits of
  * calibration.h; `what` begins the error message. */
 dkvb_status dkvb__temperature_check(double temperature, double power, dkvb_status code, const char *what);
 

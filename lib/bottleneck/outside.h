@@ -29,7 +29,7 @@ void dkvb__cut_add(uint32_t *cut, const int8_t *tile, size_t quads);
 void dkvb__outside_add(dkvb_outside *found, const dkvb_codebooks *cb, const double *lengths, const uint32_t *cut,
                        size_t n);
 
-/* Adds the counts `more` of rows outside the scale to the counts `found` of the rows before. */
+/* Adds `more`, counts of rows outside the scale of the codebooks, to `found`, the counts of earlier rows. */
 void dkvb__outside_join(dkvb_outside *found, const dkvb_outside *more);
 
 #endif

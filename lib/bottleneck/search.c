@@ -191,8 +191,7 @@ static void run_job(struct job *job)
     dkvb__parallel(&job->s->run, codebooks * job->parts, search_task, job);
 }
 
-/* A task that counts the numbers at an end of the quantisation scale in the rows of a tile: the tile, and where the
- * counts go. */
+/* A parallel task that counts, for each row of a tile, the numbers at an end of the quantisation scale. */
 struct cutting {
     const struct dkvb__search *s;
     uint32_t *cut;
@@ -402,8 +401,8 @@ dkvb_status dkvb_search_refresh(const dkvb_model *model, const float *x, size_t 
 
     if (rc)
         return rc;
-    /* a search of codes that name dead keys counts no rows outside the scale, as its rows were counted when they were
-     * first searched */
+    /* a second search, of codes that name dead keys, counts no rows outside the scale of the codebooks, as the first
+     * search counted them */
     run.outside = NULL;
     rc = dkvb__check_codes(model, codes, k, n);
     if (rc)

@@ -20,7 +20,7 @@ static inline size_t dkvb__groups(const dkvb_model *m)
 
 /* Computes the logits, float[classes], of one code from the model's stored values. The arrays `group`, float[classes],
  * and `sums`, double[classes], are scratch space of dkvb__logits(). dkvb__logits() returns false if the row abstains,
- * because no pair of its code has a learned value; the logits of such a row are 0. */
+ * because no key-value pair that its code selects has learned values; the logits of such a row are 0. */
 bool dkvb__logits(const dkvb_model *model, const uint16_t *code, float *logits, float *group, double *sums);
 
 /* The work of dkvb__logits() in two steps, for callers that sum again only those groups of codebooks in which the code
@@ -76,7 +76,7 @@ float *dkvb__summing_own(const struct dkvb__summing *s, size_t group, size_t row
 const float *dkvb__summing_all(const struct dkvb__summing *s, size_t group, size_t row);
 
 /* True if a key-value pair has learned, which means that its values are not all 0. In a model of one class, which has
- * nothing to learn, every pair counts as learned. */
+ * nothing to learn, every key-value pair counts as learned. */
 bool dkvb__pair_learned(const dkvb_model *model, size_t pair);
 
 /* Prefetches a row of `size` bytes that the caller will need soon. Only the start of a long row of values is

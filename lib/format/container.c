@@ -326,7 +326,8 @@ static dkvb_status put(struct sink *sink, const void *data, size_t size)
     return rc;
 }
 
-/* Returns the number of bytes of a section that are made or copied at a time: whole units, at least one. */
+/* Returns the number of bytes of a file's section that are made or copied at a time: whole units (such as rows), at
+ * least one. */
 static uint64_t piece_size(const struct dkvb__part *part)
 {
     uint64_t unit = part->produce ? part->unit : 1, size = unit < PIECE ? PIECE / unit * unit : unit;
@@ -358,7 +359,8 @@ static dkvb_status put_part(struct sink *sink, const struct dkvb__part *part, ui
             break;
         dkvb__checksum_add(&sink->sum, from, size);
         if (part->produce && sink->memory)
-            sink->at += size; /* the bytes of the section are in the output's memory already */
+            /* in a file that is written to memory, the bytes of the section are at their place already */
+            sink->at += size;
         else
             rc = put(sink, from, size);
     }

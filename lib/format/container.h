@@ -30,8 +30,8 @@ struct dkvb__container {
  * section table completely, and every byte of padding must be zero. */
 dkvb_status dkvb__container_open(struct dkvb__container *c, const char *path, uint32_t kind, const dkvb_allocator *mem);
 
-/* Opens a container from an open file, or from memory. The container closes the file that it was opened from, even
- * after a failure. */
+/* Opens a libdkvb file (a model, a mask, codes or a plan) that lies in an open file or in memory.
+ * dkvb__container_take() closes the file that it was given, even after a failure. */
 dkvb_status dkvb__container_take(struct dkvb__container *c, const struct dkvb__file *file, uint32_t kind,
                                  const dkvb_allocator *mem);
 void dkvb__container_close(struct dkvb__container *c);
@@ -60,8 +60,9 @@ dkvb_status dkvb__section_read_new(const struct dkvb__container *c, const struct
 dkvb_status dkvb__section_check(const char *path, const struct dkvb__section *s, const void *data);
 
 /* A callback that makes `size` bytes of a section of a file, beginning at `offset`. The writer of a file asks the
- * callback for every byte of the section once, in ascending order, in pieces of whole units (even the last piece of a
- * section). If the callback that makes the section fails, the writing ends, and no file appears. */
+ * callback for every byte of the section once, in ascending order, in pieces of whole units, such as rows (even the
+ * last piece of a section). If the callback that makes the bytes of a section fails, the writing of the file ends, and
+ * no file appears. */
 typedef dkvb_status (*dkvb__produce_fn)(void *context, uint64_t offset, void *to, size_t size);
 
 /* A section of a file that is to be written. The bytes of a section lie in memory, or a function makes them piece by

@@ -438,7 +438,8 @@ static dkvb_status take_list(const struct reading *r, struct dkvb__reader *bytes
     return DKVB_OK;
 }
 
-/* Returns the fault of a journal entry in comparison with the entries before it, or NULL. */
+/* Returns a text on how a journal entry contradicts itself or the entries before it, such as "is of an unknown kind",
+ * or NULL if the entry is valid. */
 static const char *record_fault(const dkvb_model *m, const struct dkvb__record *record)
 {
     const struct dkvb__journal *j = &m->journal;
@@ -492,7 +493,7 @@ static dkvb_status parse_record(const struct reading *r, struct dkvb__reader *by
     return fault ? bad_record(r, index, fault) : DKVB_OK;
 }
 
-/* Checks that exactly the journal entries whose pairs are masked have lists of pairs. */
+/* Checks that a journal entry has a list of key-value pairs exactly if its pairs are masked now. */
 static dkvb_status check_lists(const struct reading *r, const dkvb_model *m)
 {
     for (size_t i = 0; i < m->journal.count; i++) {

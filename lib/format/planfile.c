@@ -3,9 +3,9 @@
  *
  * The section "plan" of a plan file is one stream of numbers and arrays. The same functions measure, write and read the
  * plan's stream, so that measuring, writing and reading cannot differ. The plan file of a forgetting with the strength
- * `exact` holds whole files within sections: the section "values" is a model file with the new values. If the plan has
- * new keys, the section "keys" of the plan file is the model that replaces the old one, and the section "codes" is the
- * codeset of the new model.
+ * `exact` holds whole files within sections: the section "values" is a model file with the new values. If a plan of
+ * forgetting has new keys, the section "keys" of the plan file is the model that replaces the old one, and the section
+ * "codes" is the codeset of the new model.
  */
 #include <string.h>
 

@@ -156,11 +156,11 @@ static size_t collect(int32_t *key, const int32_t *scores, size_t count, int32_t
 
 /*
  * Ranks the candidate keys, which are the few keys that can be among the k nearest, by their scores. Each candidate key
- * is stood for by one number: how far its score lies below the bound in the upper half, and the key in the lower half,
- * so that no two numbers are equal. The rank of a candidate key is the number of candidates that come before it. Copies
- * of the first candidate key pad the last vectors of candidates; the copies are not counted, and get the rank of the
- * first candidate. If the distance of a score below the bound does not fit in the upper half of a number,
- * rank_candidates() ranks no key and returns false.
+ * is represented by one number: the upper half is how far its score lies below the bound, the lower half is the key, so
+ * that no two numbers are equal. The rank of a candidate key is the number of candidates that come before it. Copies of
+ * the first candidate key pad the last vectors of candidates; the copies are not counted, and get the rank of the first
+ * candidate. If the distance of a score below the bound does not fit in the upper half of a number, rank_candidates()
+ * ranks no key and returns false.
  */
 static bool rank_candidates(int32_t *dist, uint16_t *index, size_t k, const int32_t *scores, const int32_t *key,
                             size_t found, int32_t bound, int32_t constant)
