@@ -89,8 +89,8 @@ dkvb_status dkvb__codebooks_new(dkvb_codebooks **out, const struct dkvb__shape *
 dkvb_status dkvb__codebooks_shell(dkvb_codebooks **out, const struct dkvb__shape *shape, uint64_t seed,
                                   const dkvb_allocator *mem);
 
-/* Makes an independent copy of frozen codebooks with the same birth id. A copy of codebooks lies in memory of its own,
- * even if the original is mapped from a file. */
+/* Makes an independent copy of frozen codebooks; the copy has their birth id (hash of contents). A copy of codebooks
+ * lies in memory of its own, even if the original is mapped from a file. */
 dkvb_status dkvb__codebooks_copy(dkvb_codebooks **out, const dkvb_codebooks *from, const dkvb_allocator *mem);
 
 /* Sets the birth id of codebooks, a hash of their contents, and frees the state of keys that could grow.

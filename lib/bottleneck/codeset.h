@@ -48,7 +48,7 @@ struct dkvb__removed {
 
 struct dkvb_codeset {
     dkvb_allocator mem;
-    uint8_t birth[16]; /* birth id of the codebooks that the codes of the codeset belong to */
+    uint8_t birth[16]; /* birth id (hash of contents) of the codebooks that the codes of the codeset belong to */
     uint32_t codebooks, keys, keep;
     /* true if the keys of the codebooks were placed on the rows of this codeset; `keyinit` then has the options of the
      * key placement */
@@ -98,7 +98,8 @@ uint64_t dkvb__codeset_drop(dkvb_codeset *set, const uint64_t *ids, size_t n, ui
 /* Returns DKVB_EINVAL unless the number of a codeset's part is DKVB_PART_TRAINING or DKVB_PART_HELD_OUT. */
 dkvb_status dkvb__codeset_check_part(uint32_t part);
 
-/* Returns DKVB_EMISMATCH unless the codeset has the birth id of `codebooks`, and so belongs to these codebooks. */
+/* Returns DKVB_EMISMATCH unless the codeset belongs to `codebooks`: both must have the same birth id, a hash of the
+ * codebooks. */
 dkvb_status dkvb__codeset_check(const dkvb_codeset *set, const dkvb_codebooks *codebooks);
 
 /* Checks that a codeset belongs to a model's codebooks by birth id, that all labels are classes of the model, and that

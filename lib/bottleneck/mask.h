@@ -6,7 +6,7 @@
 
 struct dkvb_mask {
     dkvb_allocator mem;
-    uint8_t birth[16]; /* birth id of the codebooks that the mask belongs to */
+    uint8_t birth[16]; /* birth id (hash of contents) of the codebooks that the mask belongs to */
     uint32_t codebooks, keys;
     size_t words;   /* number of 64-bit words of the mask for one codebook */
     uint64_t *bits; /* bits of masked key-value pairs, [codebooks][words]; bits past the last key are 0 */
@@ -15,7 +15,7 @@ struct dkvb_mask {
 dkvb_status dkvb__mask_new(dkvb_mask **out, const uint8_t birth[16], uint32_t codebooks, uint32_t keys,
                            const dkvb_allocator *mem);
 
-/* Returns DKVB_EMISMATCH unless the mask has the birth id and the shape of the codebooks `cb`. */
+/* Returns DKVB_EMISMATCH unless the mask has the birth id (hash of contents) and the shape of the codebooks `cb`. */
 dkvb_status dkvb__mask_check(const dkvb_mask *mask, const dkvb_codebooks *cb);
 
 /* Tells whether a key-value pair is in the mask. The key-value pair to look up must exist: `key` is below the number of

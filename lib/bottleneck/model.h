@@ -171,7 +171,7 @@ dkvb_status dkvb__temperature_check(double temperature, double power, dkvb_statu
 /* Returns DKVB_ESTATE if the model is mapped or in training. */
 dkvb_status dkvb__model_need_mutable(const dkvb_model *model);
 
-/* Copies the mask that is in force: the masked and the purged key-value pairs together. */
+/* Makes a mask of all key-value pairs that the model must not select: the masked and the purged pairs together. */
 dkvb_status dkvb__model_get_mask(const dkvb_model *model, dkvb_mask **out);
 
 /* Returns DKVB_EINVAL unless the text is UTF-8 without control characters and of at most `most` bytes; `what` names the
@@ -188,8 +188,8 @@ dkvb_status dkvb__names_twice(const char *const *names, size_t count, size_t *fi
  * dkvb__column_names_alloc() returns NULL if memory runs out. */
 char **dkvb__column_names_alloc(size_t count, size_t text, const dkvb_allocator *mem);
 
-/* Returns `code` unless all names of columns are allowed and differ from each other. The error message of
- * dkvb__column_names_check() begins with the text `where`. */
+/* Returns the status `code` if a name of a column is not allowed or two names are equal, otherwise DKVB_OK. The error
+ * message of dkvb__column_names_check() begins with the text `where`. */
 dkvb_status dkvb__column_names_check(const char *const *names, size_t count, dkvb_status code, const char *where,
                                      const dkvb_allocator *mem);
 

@@ -40,7 +40,7 @@ struct dkvb__search {
     int32_t *scores;  /* scratch space for the scores of keys in the search kernel nearest() */
     int32_t *dist;    /* distances of the nearest keys of a tile's rows, [16][k] */
     uint16_t *index;  /* indices of the nearest keys of a tile's rows, [16][k] */
-    uint32_t *chosen; /* numbers of the rows that a task has to search, [projector.capacity] */
+    uint32_t *chosen; /* numbers of the rows that a task has to search for one codebook, [projector.capacity] */
 };
 
 /* Checks the arguments of a search for nearest keys, and allocates its scratch memory for `most` rows at a time. */

@@ -23,13 +23,14 @@ static inline size_t dkvb__groups(const dkvb_model *m)
  * because no key-value pair that its code selects has learned values; the logits of such a row are 0. */
 bool dkvb__logits(const dkvb_model *model, const uint16_t *code, float *logits, float *group, double *sums);
 
-/* The work of dkvb__logits() in two steps, for callers that sum again only those groups of codebooks in which the code
- * of a row has changed. The logits that dkvb__sum_group() and dkvb__finish_logits() compute equal those of
- * dkvb__logits() bit for bit. dkvb__sum_group() sums the values that a code selects in one group of codebooks to `sum`,
- * float[classes]; this rank (process) must hold the values of the group. dkvb__finish_logits() computes the logits,
- * float[classes], from `sums`, double[classes]: the sums of all groups of codebooks, added in ascending order of the
- * groups. The array `learned` marks the key-value pairs of all ranks that have learned values, from
- * dkvb__find_learned(); NULL if this rank (process) holds the values of all pairs. */
+/* dkvb__sum_group() and dkvb__finish_logits() do the work of dkvb__logits() in two steps, for callers that sum again
+ * only those groups of codebooks in which the code of a row has changed. The logits that dkvb__sum_group() and
+ * dkvb__finish_logits() compute equal those of dkvb__logits() bit for bit. dkvb__sum_group() sums the values that a
+ * code selects in one group of codebooks to `sum`, float[classes]; this rank (process) must hold the values of the
+ * group. dkvb__finish_logits() computes the logits, float[classes], from `sums`, double[classes]: the sums of all
+ * groups of codebooks, added in ascending order of the groups. The array `learned` marks the key-value pairs of all
+ * ranks that have learned values, from dkvb__find_learned(); NULL if this rank (process) holds the values of all
+ * pairs. */
 void dkvb__sum_group(const dkvb_model *model, size_t group, const uint16_t *code, float *sum);
 bool dkvb__finish_logits(const dkvb_model *model, const uint16_t *code, const double *sums, float *logits,
                          const uint8_t *learned);

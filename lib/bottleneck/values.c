@@ -6,8 +6,8 @@
  * (sums.h), not by rows. A parallel task of training takes one group of codebooks. In each codebook of its group, a
  * task adds the errors of the previous batch, then sums the values that the present batch selects, while that
  * codebook's values are in the cache. When the tasks for groups of codebooks are done, tasks for some rows each add the
- * sums of the groups and compute the errors of the rows. No sum depends on which thread ran which task, and the errors
- * of rows are added to every value in the order of the rows.
+ * sums of the groups and compute the errors of the rows. In training, no sum depends on which thread ran which task,
+ * and the errors of rows are added to every value in the order of the rows.
  *
  * During training, a row of values is padded with zeros to whole vectors: `stride` floats.
  */

@@ -19,8 +19,8 @@
  * panels (of 16 columns) of the right matrix as a group. To reuse the cache, all panels of a group (of 16 columns each)
  * are multiplied along one stretch of the product's inner dimension (its depth) before the next stretch begins. In a
  * matrix product, the rows of a tile take 12 to 24 KiB and stay in the L1 cache; one stretch of the depth of a group of
- * panels takes 256 KiB and stays in the L2 cache. From one stretch of the inner dimension to the next, the sums of a
- * matrix product are kept in its result `out`, where they are as exact as in a register. */
+ * panels takes 256 KiB and stays in the L2 cache. From one stretch of a matrix product's inner dimension to the next,
+ * the sums are kept in the result `out`, where they are as exact as in a register. */
 enum { DENSE_DEPTH = 512, DENSE_GROUP = 8, DENSE_VECTORS = DKVB__PANEL / DENSE_LANES };
 
 /* Copies of some rows of the left matrix of a product, cut to one stretch of its inner dimension. The copied rows of

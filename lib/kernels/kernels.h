@@ -87,8 +87,8 @@ struct dkvb__product {
     float *out;          /* result of the matrix product, [rows][out_stride] */
     size_t out_stride;   /* number of floats from one row to the next in the product's arrays `out` and `add` */
     const float *a;      /* left matrix of the matrix product, [rows][a_stride] */
-    size_t a_stride;     /* number of floats from one row to the next in `a`, at least `depth` */
-    size_t rows, depth;  /* number of rows of `a`, and the inner dimension of the product, at least 1 */
+    size_t a_stride;     /* number of floats from one row of the left matrix `a` to the next, at least `depth` */
+    size_t rows, depth;  /* number of rows of the left matrix `a`, and the inner dimension of the product, at least 1 */
     const float *panels; /* right matrix b of the matrix product, in panels of 16 columns */
     size_t columns;
     const float *start; /* start values of the sums of a matrix product, [panels * 16] */
