@@ -7,9 +7,9 @@
 
 #include "dkvb/ranks.h"
 
-/* Checked calls of the functions of a group of ranks (dkvb/ranks.h). A group of one rank (process) needs no callback
- * functions, and the calls that exchange data between ranks then do nothing. All ranks (processes) of a group must make
- * the same calls together. */
+/* Calls the functions of a group of ranks (processes, dkvb/ranks.h), and checks that they succeed. A group of one rank
+ * (process) needs no callback functions, and the calls that exchange data between ranks then do nothing. All ranks
+ * (processes) of a group must make the same calls together. */
 
 /* Copies and checks the group of ranks that a caller gave; NULL stands for this process alone. */
 dkvb_status dkvb__ranks_take(dkvb_ranks *ranks, const dkvb_ranks *given);

@@ -111,8 +111,8 @@ static inline int32_t *dkvb__codebook_norms(const dkvb_codebooks *cb, size_t c)
 }
 
 /* Rounds keys, float[keys][key_dim] in quantisation steps, to the bytes and norms of one codebook. Bytes of a key past
- * the last dimension are DKVB__KEY_ZERO. In the memory of a codebook, the bytes of places past the last key are 0, and
- * the norms of such places are DKVB__DEAD. */
+ * the last dimension are DKVB__KEY_ZERO (64), which stands for 0. In the memory of a codebook, the bytes of places past
+ * the last key are 0, and the norms of such places are DKVB__DEAD. */
 void dkvb__pack_keys(uint8_t *keys, int32_t *norms, const float *from, const struct dkvb__shape *s);
 
 /* Computes the squared norms of all keys of codebooks whose keys and purged (codebook, key) pairs were read from a file

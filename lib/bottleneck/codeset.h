@@ -202,7 +202,7 @@ void dkvb__codeset_session_labels(const dkvb_codeset *set, uint32_t s, const uin
 
 /* Computes the fingerprint that a model has after the training sessions of a codeset, without the rows marked in
  * `gone`. The codes of the codeset's training part must have been searched before its fingerprint is computed. The
- * array `labels`, int32_t[n] for n training rows, is scratch space for the labels of one session. */
+ * array `labels`, int32_t[n] for n training rows, is scratch space for the labels of one session of training. */
 void dkvb__codeset_fingerprint(const dkvb_codeset *set, const uint8_t *gone, int32_t *labels, uint8_t trained[16],
                                const struct dkvb__run *run);
 

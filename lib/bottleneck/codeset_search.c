@@ -248,8 +248,8 @@ static dkvb_status add_part(struct filling *f, uint32_t part, uint32_t narrowest
     uint32_t dtype = to->n > 0 && to->features ? to->dtype : narrowest;
     dkvb_status rc = DKVB_OK;
 
-    /* a larger type number means a wider number type, so the codeset's type is too narrow for the features of the rows
-     * to add */
+    /* a larger type number means a wider number type; if the rows to add need a larger one than the codeset has, the
+     * codeset's type cannot hold their features exactly */
     if (narrowest > dtype)
         return dkvb__fail(DKVB_EINVAL, "its numbers are not exact in %s, which the codes keep features in",
                           dkvb_name(DKVB_NAME_DTYPE, dtype));

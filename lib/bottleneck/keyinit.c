@@ -326,7 +326,8 @@ static dkvb_status find_center(struct placement *w)
 
     if (!s.sum)
         return dkvb__fail(DKVB_ENOMEM, "out of memory");
-    /* progress is reported for each block, as reading a million rows from disk takes seconds */
+    /* while the mean of the rows is computed, progress is reported for each block, as reading a million rows from disk
+     * takes seconds */
     for (size_t first = 0; !rc && first < w->n; first += s.n) {
         s.n = w->n - first < most ? w->n - first : most;
         rc = take_rows(w, first, s.n, &s.x, &s.pick);

@@ -262,8 +262,8 @@ void dkvb__training_free(dkvb_model *model);
 void dkvb__record_clear(struct dkvb__record *record, const dkvb_allocator *mem);
 
 /* Functions of the model's journal that training calls, although the journal lies in the layer above training
- * (unlearn/relearn.c). Code that trains values on a copy of a model must pass the original model, which has the
- * journal. */
+ * (unlearn/relearn.c). When training works on a copy of a model, the functions for the journal must be given the
+ * original model, which has the journal. */
 
 /* Returns DKVB_ESTATE if a row to train on has a class that was forgotten by a forgetting still in force. The caller of
  * dkvb__relearn_check() has checked that the labels are classes of the model. The array `scratch`, uint8_t[classes], is

@@ -360,7 +360,8 @@ struct pass {
     float *sums;
     /* sums of values that ranks (processes) exchange in training; not used by a single process */
     struct dkvb__summing shared;
-    /* errors of all ranks in the form in which ranks send them, [batch][L + RECORD]; NULL without ranks */
+    /* errors of a batch's rows from all ranks (processes), in the form in which ranks send them, [batch][L + RECORD];
+     * NULL without ranks */
     float *records;
     float *error;   /* errors of the batch's rows that will be added to values, [batch][padded row of values] */
     float *logits;  /* scratch space of the threads for the logits of a row in training, [threads][classes] */

@@ -7,7 +7,7 @@
  * that is stable (Guo and Higham 2006, *A Schur-Newton method for the matrix p-th root and its inverse*, section 3).
  * Newton's iteration for S^(-1/4) starts from X = I and M = S / c, where c is the norm of S, and repeats T = (5 I - M)
  * / 4, X <- X T and M <- T^4 M until M is the identity; then S^(-1/4) is X c^(-1/4). All products of matrices are
- * computed by the kernels, which keep one order in every sum, so the matrix root is equal bit for bit on every
+ * computed by the kernels, which keep one order in every sum, so the inverse matrix root is equal bit for bit on every
  * processor, however far it is from the exact root.
  */
 #include <math.h>

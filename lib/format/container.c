@@ -81,8 +81,8 @@ static bool name_taken(const struct dkvb__container *c, size_t count, const char
     return false;
 }
 
-/* Reads one entry of the section table of a file. The section that an entry of the table names must start directly
- * after the section before it, at the next multiple of 64 bytes. */
+/* Reads one entry of the section table of a file. The section that an entry of a file's section table names must start
+ * directly after the section before it, at the next multiple of 64 bytes. */
 static dkvb_status parse_entry(struct dkvb__container *c, size_t i, const unsigned char *e, uint64_t start)
 {
     struct dkvb__section *s = &c->sections[i];
@@ -112,7 +112,7 @@ static dkvb_status parse_entry(struct dkvb__container *c, size_t i, const unsign
     return DKVB_OK;
 }
 
-/* Checks that the bytes of the file between `from` and `to`, fewer than ALIGNMENT, are zero. */
+/* Checks that the padding bytes of a file between `from` and `to`, fewer than ALIGNMENT, are zero. */
 static dkvb_status check_padding(const struct dkvb__container *c, uint64_t from, uint64_t to)
 {
     unsigned char bytes[ALIGNMENT];

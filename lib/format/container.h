@@ -47,7 +47,7 @@ dkvb_status dkvb__container_need_only(const struct dkvb__container *c, const cha
 dkvb_status dkvb__container_need(const struct dkvb__container *c, const char *name, uint32_t dtype, uint64_t size,
                                  const struct dkvb__section **section);
 
-/* Reads a section into `to`, which has room for the section, and checks its checksum. */
+/* Reads a section of a file into `to`, which has room for the section, and checks its checksum. */
 dkvb_status dkvb__section_read(const struct dkvb__container *c, const struct dkvb__section *s, void *to);
 
 /* Reads a section piece by piece without keeping its bytes, and checks its checksum. */
@@ -79,7 +79,7 @@ struct dkvb__part {
     size_t unit;   /* number of bytes in a unit of the section, for example a row; `size` is a multiple of `unit` */
 };
 
-/* Returns a section to be written whose bytes lie in memory. */
+/* Returns a section of a file to be written whose bytes lie in memory. */
 static inline struct dkvb__part dkvb__part_of(const char *name, uint32_t dtype, uint32_t flags, const void *data,
                                               uint64_t size)
 {

@@ -531,7 +531,7 @@ static dkvb_status parse_journal(const struct reading *r, struct dkvb__reader by
 
 typedef dkvb_status (*parse_fn)(const struct reading *, struct dkvb__reader, dkvb_model *);
 
-/* Reads a section of bytes and passes it to the section's parser. */
+/* Reads a section of bytes of a model file and passes it to the section's parser. */
 static dkvb_status read_parsed(const struct reading *r, const char *name, dkvb_model *m, parse_fn parse)
 {
     const struct dkvb__section *s;

@@ -23,14 +23,15 @@
  * the sums are kept in the result `out`, where they are as exact as in a register. */
 enum { DENSE_DEPTH = 512, DENSE_GROUP = 8, DENSE_VECTORS = DKVB__PANEL / DENSE_LANES };
 
-/* Copies of some rows of the left matrix of a product, cut to one stretch of its inner dimension. The copied rows of
- * the left matrix lie side by side, at a distance that the compiler knows. */
+/* Copies of some rows of the left matrix of a product, cut to one stretch of its inner dimension. The copied rows of a
+ * product's left matrix lie side by side, at a distance that the compiler knows. */
 struct dense_rows {
     float a[DENSE_ROWS][DENSE_DEPTH];
     /* first row of the left matrix and number of rows that are copied to the tile; missing rows are zeros, and their
      * results are dropped */
     size_t first, count;
-    size_t from, to; /* range of the inner dimension (depth) of the product that the copies of the rows cover */
+    /* range of the inner dimension (depth) of a matrix product that the copied rows of the left matrix cover */
+    size_t from, to;
 };
 
 static void dense_rows_take(struct dense_rows *t, const struct dkvb__product *p, size_t first)
