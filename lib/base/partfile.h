@@ -9,9 +9,9 @@
 
 /*
  * A part file lies beside the output file of long work, under the output's name with ".part" added. Long work keeps its
- * finished results in a part file, so that an interrupted call can be resumed. The part file of interrupted work must
- * have been made by the same user: links are refused, and so are files of another user, or with a second name under
- * which the results would stay readable.
+ * finished results in a part file, so that an interrupted call can be resumed. A part file with the results of
+ * interrupted work is continued only by the user who made it: links are refused, and so are files of another user, or
+ * with a second name under which the results would stay readable.
  */
 
 /* Opens a part file (the finished results of interrupted work) for reading and writing, creates it if needed, and locks

@@ -1,12 +1,12 @@
 /* A part file holds the finished rows of long work. Finished rows are kept in a file beside the output, so that an
  * interrupted call can be continued.
  *
- * The part file of an output file OUTPUT is OUTPUT.part. A part file has a header with the identity of its rows, then
- * marks (records of which rows are finished), then the rows. Each mark in a part file stands for some finished things,
- * such as pictures, and for the rows that were made of them. A mark in a part file (the record that rows are finished)
- * is 0 until its rows are on disk. The contents of a part file stay valid wherever a crash cuts the file: rows are
- * synced to disk before the marks that record them as finished, and marks after a gap, or without rows in the file, are
- * ignored.
+ * The part file that keeps the finished rows of an output file OUTPUT is named OUTPUT.part. A part file has a header
+ * with the identity of its rows, then marks (records of which rows are finished), then the rows. Each mark in a part
+ * file stands for some finished things, such as pictures, and for the rows that were made of them. A mark in a part
+ * file (the record that rows are finished) is 0 until its rows are on disk. The contents of a part file stay valid
+ * wherever a crash cuts the file: rows are synced to disk before the marks that record them as finished, and marks
+ * after a gap, or without rows in the file, are ignored.
  *
  * If several ranks (processes) share the work, only rank 0 has the part file with the finished rows. The rows of a part
  * file are in the order of the things that they were made of (such as pictures), so a later call with any other number
@@ -44,9 +44,9 @@ struct dkvb__partial_key {
     uint64_t marks;
     size_t mark_size, row_size; /* sizes in bytes of a mark (a record of finished rows) and of a row in the part file */
 
-    /* Reads a mark, which stands for some finished rows of a part file, and adds the number of these rows to *rows. The
-     * earlier marks stand for the *rows rows before. The function `take` returns false if the bytes at `mark` are no
-     * valid mark (record of finished rows) of a part file. */
+    /* Reads a mark, which stands for some finished rows of a part file, and adds the number of these rows to *rows.
+     * Before the call, *rows is the number of rows that the earlier marks of the part file stand for. The function
+     * `take` returns false if the bytes at `mark` are no valid mark (record of finished rows) of a part file. */
     bool (*take)(const struct dkvb__partial_key *key, const void *mark, uint64_t *rows);
 };
 
@@ -95,8 +95,8 @@ dkvb_status dkvb__partial_pass_on(struct dkvb__partial *p, const dkvb_ranks *ran
  * afterwards. All ranks (processes) must call dkvb__partial_refuse() together. */
 dkvb_status dkvb__partial_refuse(struct dkvb__partial *p, const char *found, const char *wanted);
 
-/* Adds n finished rows to a part file. Rows in a part file count as finished only once a mark (a record of finished
- * rows) stands for them. */
+/* Adds n finished rows to a part file, which keeps them for a later call if this one is interrupted. Rows in a part
+ * file count as finished only once a mark (a record of finished rows) stands for them. */
 dkvb_status dkvb__partial_put(struct dkvb__partial *p, const void *rows, uint64_t n);
 
 /* Adds the next n marks to a part file; a mark records that rows are finished, and these rows must have been added

@@ -31,7 +31,7 @@ struct dkvb__shape {
 size_t dkvb__key_bytes(const struct dkvb__shape *s);
 /* number of squared norms of keys in one codebook, padded to whole groups of 64 keys */
 size_t dkvb__norm_count(const struct dkvb__shape *s);
-/* number of 64-bit words in a set of key-value pairs, one bit each, [codebooks][words] */
+/* number of 64-bit words of a set of key-value pairs: one bit for each pair, whole words for each codebook */
 size_t dkvb__word_count(const struct dkvb__shape *s);
 /* number of floats of the whitening matrix, which is stored in panels of 16 columns for the kernels */
 size_t dkvb__whitening_count(const struct dkvb__shape *s);

@@ -867,7 +867,8 @@ dkvb_status dkvb__temperature_rows(size_t *rows, size_t *count, const uint64_t *
 {
     /* Seed for drawing the rows of a temperature fit. The seed for drawing the rows of a temperature fit differs from
      * all other seeds, so that the draw is independent of the order of training and of the held-out rows. */
-    static const uint64_t seed = 0x74656D7065726174; /* the bytes of the seed for temperature rows spell "temperat" */
+    /* the bytes of the seed for drawing the rows of a temperature fit spell "temperat" */
+    static const uint64_t seed = 0x74656D7065726174;
     size_t most = TEMPERATURE_LOGITS / classes, n = *count;
     struct dkvb__keyed *drawn;
 

@@ -10,7 +10,7 @@ enum {
     TILE = DKVB__LANES,
     GROUP_BYTES = 256 << 20, /* largest number of bytes of projected rows that key placement keeps in memory */
     SCALE_ROWS = 4096,       /* number of rows from which the quantisation scales of codebooks are computed */
-    CENTER_COLUMNS = 64,     /* number of columns of rows that one parallel task sums for the mean */
+    CENTER_COLUMNS = 64,     /* number of columns of rows that one parallel task sums for the mean of the rows */
     /* number of key rows (rows on which keys are placed) between two progress reports of computing their mean */
     CENTER_ROWS = 16384
 };

@@ -43,8 +43,8 @@ void dkvb__drop_purged(dkvb_mask *mask, const dkvb_codebooks *cb);
 /* Returns the bits that stand for keys in the last 64-bit word of a codebook of `keys` keys. */
 uint64_t dkvb__last_word(size_t keys);
 
-/* True if no bit past the last key of a codebook is set. The array `bits` has one bit for each key,
- * [codebooks][words]. */
+/* True if a set of keys, one bit for each key, has no bit past the last key of a codebook. The array `bits` has one bit
+ * for each key, [codebooks][words]. */
 bool dkvb__bits_in_range(const uint64_t *bits, size_t codebooks, size_t keys);
 
 #endif

@@ -239,12 +239,12 @@ void dkvb__trained_extend(uint8_t trained[16], const dkvb_train_options *options
                           size_t code_size, const int32_t *labels, size_t n, const struct dkvb__run *run);
 
 /* Trains as dkvb_model_train() does, but in the memory of the model's own values, so that there is only one copy of the
- * values, in float32. During a training in place the model cannot answer, and a training that fails sets all values of
- * the model to 0. */
+ * values, in float32. During a training in the memory of its own values the model cannot answer, and a training that
+ * fails sets all values of the model to 0. */
 dkvb_status dkvb__model_train_in_place(dkvb_model *model, const uint16_t *codes, uint32_t k, const int32_t *labels,
                                        size_t n, const dkvb_train_options *options, const dkvb_run_options *run);
 
-/* Returns DKVB_ESTATE if a training in place is using the memory of the model's values. */
+/* Returns DKVB_ESTATE if a training in place (in the memory of the model's own values) is running. */
 dkvb_status dkvb__model_need_values(const dkvb_model *model);
 
 /* Frees the values of a model, and erases them unless all of them are still zero. */
@@ -253,8 +253,8 @@ void dkvb__values_free(dkvb_model *model);
 /* Sets all values of a model to 0, after a training in the model's own memory that cannot be finished. */
 void dkvb__values_lose(dkvb_model *model);
 
-/* Frees the state of a training; without a training the call does nothing. If a training in place is freed before it
- * has ended, the values of the model are lost. */
+/* Frees the state of a training; without a training the call does nothing. If a training in the memory of the model's
+ * own values is freed before it has ended, the values are lost. */
 void dkvb__training_free(dkvb_model *model);
 
 /* Frees the contents of a journal entry. Other functions for journal entries are in unlearn/; dkvb__record_clear() is

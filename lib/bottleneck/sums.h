@@ -90,7 +90,8 @@ static inline void dkvb__prefetch_row(const void *row, size_t size)
     for (size_t i = 0; i < LINES * LINE && i < size; i += LINE)
         __builtin_prefetch(at + i);
     if (size <= LINES * LINE)
-        __builtin_prefetch(at + size - 1); /* the row of values may reach into one more cache line */
+        /* a row of values that begins within a cache line may reach into one more line */
+        __builtin_prefetch(at + size - 1);
 }
 
 #endif

@@ -140,8 +140,8 @@ static void narrow_in_place(dkvb_model *model)
         memcpy(t->row, t->values + pair * t->stride, classes * sizeof *t->row);
         dkvb__values_narrow((char *)t->values + pair * bytes, model->values_dtype, t->row, classes);
     }
-    /* After a training in place has rounded the values to a narrower type, no float32 values may stay in the memory
-     * behind them, where no purge would find them. */
+    /* After a training in the memory of the model's own values has rounded them to a narrower type, no float32 values
+     * may stay behind them in that memory, where no purge would find them. */
     dkvb__erase((char *)t->values + dkvb__own_pairs(model) * bytes,
                 dkvb__own_pairs(model) * (t->stride * sizeof *t->values - bytes));
     model->values = t->values;

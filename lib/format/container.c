@@ -308,7 +308,7 @@ struct sink {
     /* writer of the path that an output is written to, if the output is a path and not memory */
     struct dkvb__writer writer;
     unsigned char *memory;
-    uint64_t at; /* number of bytes of the file that have been written already */
+    uint64_t at; /* number of bytes that have been written already to the file that is being made */
     struct dkvb__checksum_state sum;
     /* buffer for bytes of a section on their way to a file; NULL if no section is made by a function */
     unsigned char *piece;

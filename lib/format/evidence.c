@@ -1,6 +1,6 @@
 /* Reads and writes the section "evidence" of model files: a record of hashes for each journal entry, in order. A model
- * file need not have the section "evidence" (hashes of facts about what journal entries forgot); the hash chain of the
- * journal takes entries without a record in the section as they are. */
+ * file need not have the section "evidence" (hashes of facts about what journal entries forgot); an entry without a
+ * record there enters the journal's chain of hashes without such facts. */
 #include <string.h>
 
 #include "base/bytes.h"

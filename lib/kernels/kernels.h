@@ -59,7 +59,7 @@ struct dkvb__lookup {
      * alive */
     uint16_t *index;
     const int8_t *rows;   /* projected rows of one tile, [quads][16][4] */
-    size_t n;             /* number of rows in the tile, 1 to 16; the remaining places of the tile may hold any bytes */
+    size_t n;             /* number of rows in a tile, 1 to 16; the remaining places of the tile may hold any bytes */
     const uint8_t *keys;  /* keys of the codebook, [words * 4][quads][16][4] */
     const int32_t *norms; /* squared norm of each key, [words * 64], or DKVB__DEAD for keys that must not be found */
     size_t words, quads, k;
@@ -172,7 +172,7 @@ static inline void dkvb__top_clear(int32_t *dist, uint16_t *index, size_t k)
     }
 }
 
-/* Replaces the farthest key of the heap by key j, and lets key j sink below keys that are farther. */
+/* Replaces the farthest key of the heap of nearest keys by key j, and lets key j sink below keys that are farther. */
 static inline void dkvb__top_sink(int32_t *dist, uint16_t *index, size_t k, int32_t d, uint16_t j)
 {
     size_t i = 0;
@@ -192,7 +192,7 @@ static inline void dkvb__top_sink(int32_t *dist, uint16_t *index, size_t k, int3
 }
 
 /* Puts key j into the heap of nearest keys if key j is nearer than the farthest key. The keys of a codebook must be put
- * into the heap in ascending order. */
+ * into the heap of nearest keys in ascending order. */
 static inline void dkvb__top_insert(int32_t *dist, uint16_t *index, size_t k, int32_t d, size_t j)
 {
     if (d < dist[0])

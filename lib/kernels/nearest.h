@@ -209,7 +209,8 @@ static void select_nearest(int32_t *dist, uint16_t *index, size_t k, const int32
     size_t found = bound < DKVB__ALIVE ? collect(key, scores, count, bound) : CANDIDATES + 1;
 
     if (found > CANDIDATES) {
-        /* a bound by bisection helps if many keys are equally far, many keys are dead, or k is large */
+        /* finding the k-th least score by bisection helps if many keys are equally far, many keys are dead, or k is
+         * large */
         bound = kth_score(scores, count, k, quads);
         found = collect(key, scores, count, bound);
     }
