@@ -38,7 +38,8 @@ dkvb_status dkvb__fail_foreign(const char *path, const unsigned char *start, siz
                                enum dkvb__use use);
 
 /* Fails with the message of dkvb__fail_foreign() about a file of the wrong kind, but takes an open file instead of its
- * first bytes. If reading the file fails, dkvb__fail_foreign_file() returns the error of the read. */
+ * first bytes. If reading the first bytes of the file fails, dkvb__fail_foreign_file() returns the error of the
+ * read. */
 dkvb_status dkvb__fail_foreign_file(const struct dkvb__file *file, enum dkvb__use use);
 
 #endif

@@ -383,7 +383,7 @@ dkvb_status dkvb_codeset_add_rows(dkvb_codeset *set, uint32_t part, const dkvb_c
         rc = dkvb__codeset_order(set, x.ids, x.n, a.order, a.scratch);
     if (!rc)
         rc = take_names(&a);
-    /* arrays of a part of the codeset without rows may still have another number type than the new rows */
+    /* if a part of the codeset has no rows, its arrays may still have another number type than the new rows */
     if (!rc && rows->n == 0) {
         rows_free(rows, &set->mem);
         rows->dtype = a.keep_features ? x.dtype : 0;

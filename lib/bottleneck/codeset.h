@@ -215,7 +215,7 @@ void dkvb__removed_free(struct dkvb__removed *removed, const dkvb_allocator *mem
 
 /* Adds chosen rows of an array or of a source to a codeset, by the rules of dkvb_codeset_add_features(). The array
  * `index` holds the numbers of the chosen rows, [n]; if `index` is NULL, all rows are chosen. The members `ids`,
- * `labels` and `names` of the source have one element for each chosen row. */
+ * `labels` and `names` of the struct that describes the rows to add have one element for each chosen row. */
 dkvb_status dkvb__codeset_add_some(dkvb_codeset *set, const dkvb_codebooks *cb, const dkvb_codeset_source *source,
                                    const size_t *index, const dkvb_run_options *run);
 

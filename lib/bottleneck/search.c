@@ -72,8 +72,8 @@ void dkvb__search_end(struct dkvb__search *s)
     dkvb__projector_free(&s->projector);
 }
 
-/* A search of the nearest keys of some rows. A parallel task of the search takes one codebook and a part of the rows,
- * or all rows if there are enough codebooks. */
+/* A search of the nearest keys of some rows. A parallel task of the search takes one codebook and all rows if the
+ * codebooks keep all threads busy, otherwise a part of the rows. */
 struct job {
     struct dkvb__search *s;
     /* projected rows that are not rounded yet, [n][codebooks][key_dim]; NULL: the search projects the rows itself */

@@ -45,9 +45,10 @@ dkvb_status dkvb__find_learned(const dkvb_model *model, uint8_t *learned, const 
  * of a group of codebooks was learned. */
 struct dkvb__summing {
     const dkvb_model *model;
-    size_t row;        /* number of floats in a row of sums: one for each class, and one more in decoding */
-    size_t rows;       /* number of rows in the block whose values are being summed */
-    size_t first, end; /* range of the rows of a block whose sums of values this rank (process) adds up */
+    size_t row;  /* number of floats in a row of sums: one for each class, and one more in decoding */
+    size_t rows; /* number of rows in the block whose values are being summed */
+    /* range of the rows of a block for which this rank (process) adds up the sums of values of all ranks */
+    size_t first, end;
     /* sums of values of this rank's groups of codebooks before the ranks exchange sums, [ranks][own groups][rows of
      * that rank][floats of a row of sums] */
     float *own;

@@ -883,7 +883,7 @@ dkvb_status dkvb_model_train_step(dkvb_model *model, const uint16_t *codes, uint
         rc = dkvb__check_live_codes(model, codes, k, n, &run);
     if (rc)
         return rc;
-    run.progress = NULL; /* one step of training is short, and must not be cancelled half way */
+    run.progress = NULL; /* a single step of training is short, and must not be cancelled half way */
     rows = dkvb__alloc(&model->mem, n, sizeof *rows);
     rc = rows ? labelled_rows(model, labels, n, rows, &count)
               : dkvb__fail(DKVB_ENOMEM, "out of memory for the order of %zu rows", n);

@@ -575,7 +575,8 @@ static dkvb_status parse_columns(const struct reading *r, struct dkvb__reader by
     size_t count = r->shape.input_dim;
     char where[320], *to;
 
-    /* the number of column names is checked against the size of the section before memory for pointers is allocated */
+    /* the number of column names is checked against the size of the section "columns" before memory for pointers is
+     * allocated */
     if (bytes.left / 3 < count)
         return dkvb__fail(DKVB_EFORMAT, "%.300s: section columns has %zu bytes for the names of %zu columns",
                           r->file.file.path, bytes.left, count);
