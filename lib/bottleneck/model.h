@@ -280,7 +280,8 @@ void dkvb__relearn_note(uint8_t *taught, const int32_t *labels, size_t n);
  * codeset (`back`, [n] ids). The member `made` of a struct dkvb__relearning is NULL if the training ended no
  * forgetting. The journal entries in a struct dkvb__relearning must be appended or dropped. */
 struct dkvb__relearning {
-    struct dkvb__record *made; /* journal entries that are made and must be appended, [count] */
+    /* journal entries that are made already and must still be appended to the model's journal, [count] */
+    struct dkvb__record *made;
     size_t count;
 };
 dkvb_status dkvb__relearn_prepare(dkvb_model *model, const uint8_t *taught, const uint64_t *back, size_t n,

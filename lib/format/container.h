@@ -76,7 +76,9 @@ struct dkvb__part {
     /* function that makes the bytes of the section piece by piece; if NULL, the bytes lie in memory at `data` */
     dkvb__produce_fn produce;
     void *context; /* first argument of the function `produce`, which makes the bytes of the section */
-    size_t unit;   /* number of bytes in a unit of the section, for example a row; `size` is a multiple of `unit` */
+    /* number of bytes of a unit, such as a row, of which the section of a file consists; `size` is a multiple of
+     * `unit` */
+    size_t unit;
 };
 
 /* Returns a section of a file to be written whose bytes lie in memory. */
