@@ -66,7 +66,7 @@ struct dkvb__reader {
     size_t left;
 };
 
-/* Returns the next `size` bytes of a reader, or NULL if fewer bytes are left. */
+/* Returns the next `size` bytes of a reader of a byte array, or NULL if fewer bytes are left. */
 static inline const unsigned char *dkvb__take(struct dkvb__reader *r, size_t size)
 {
     const unsigned char *at = r->at;

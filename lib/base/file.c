@@ -423,8 +423,8 @@ dkvb_status dkvb_file_write(const char *path, const void *data, size_t size)
     return dkvb__writer_end(&w, dkvb__writer_put(&w, data, size));
 }
 
-/* Writes parts of a file, which a callback gives, until a part has no bytes. The parts that the callback gives go to a
- * temporary file, so that a cancelled call leaves the file at `path` unchanged. */
+/* Writes parts of a file, which a callback gives, until a part has no bytes. A file is written to a temporary file
+ * first, so that a cancelled call leaves the file at `path` unchanged. */
 static dkvb_status put_parts(struct dkvb__writer *w, const char *path, dkvb_part_fn next, void *user)
 {
     for (;;) {

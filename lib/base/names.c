@@ -87,7 +87,7 @@ const char *dkvb_name(uint32_t of, int64_t number)
 {
     const char *name = NULL;
 
-    /* the tables of constants' names are indexed by ascending numbers, but status codes are negative */
+    /* a table of constants' names is indexed by nonnegative numbers, so negative status codes change their sign */
     if (of == DKVB_NAME_STATUS)
         number = number <= 0 && number > INT64_MIN ? -number : -1;
     if (of < sizeof tables / sizeof *tables && number >= 0 && (uint64_t)number < tables[of].count)

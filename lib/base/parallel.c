@@ -59,7 +59,8 @@ struct job {
     dkvb__task_fn fn;
     void *context;
     bool reports;
-    /* units of work for progress reports: in one task, finished before these tasks, and in all */
+    /* units of work for progress reports: number in one task, number finished before the tasks of this job, and number
+     * in all */
     size_t unit, before, total;
     atomic_size_t next, done;
     atomic_bool stop;

@@ -10,7 +10,8 @@
 
 #include "base/status.h"
 
-/* seconds between flushes of a part file to disk: the most work that a power cut can cost */
+/* seconds between flushes of a part file (finished rows of interrupted work) to disk: the most work that a power cut
+ * can cost */
 static const double SYNC_EACH = 1.0;
 
 static dkvb_status check_ours(const char *path, const char *what, int fd)
@@ -29,7 +30,8 @@ static dkvb_status check_ours(const char *path, const char *what, int fd)
     return DKVB_OK;
 }
 
-/* Sets *there to whether a part file's path still names the open file; another file may have replaced it. */
+/* Sets *there to whether the path of a part file (finished rows of interrupted work) still names the open file; another
+ * file may have replaced it. */
 static dkvb_status still_there(const char *path, int fd, bool *there)
 {
     struct stat opened, named;
@@ -43,8 +45,8 @@ static dkvb_status still_there(const char *path, int fd, bool *there)
     return DKVB_OK;
 }
 
-/* Tries once to open a part file. *there becomes false if another process has just finished with the part file and
- * removed it. */
+/* Tries once to open a part file, which keeps the finished rows of interrupted work. *there becomes false if another
+ * process has just finished with the part file and removed it. */
 static dkvb_status open_once(const char *path, const char *what, int *fd, bool *created, bool *there)
 {
     dkvb_status rc;

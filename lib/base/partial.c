@@ -11,16 +11,18 @@
 #include "base/ranks.h"
 #include "base/status.h"
 
-static const double WORTH_KEEPING = 5.0; /* seconds of work after which a failed call keeps its part file */
+/* seconds of work after which a failed call keeps its part file (the finished rows) */
+static const double WORTH_KEEPING = 5.0;
 
-/* The header of a part file, byte for byte as in the file. Every machine that the library runs on is little-endian. */
+/* The header of a part file (finished rows of interrupted work), byte for byte as in the file. Every machine that the
+ * library runs on is little-endian. */
 struct header {
     char magic[8];
     uint32_t version, mark_size;
     uint64_t row_size, things, set;
     char contents[16];
     char text[DKVB__PARTIAL_TEXTS][DKVB__PARTIAL_TEXT];
-    uint64_t check; /* checksum of the members of a part file's header before `check` */
+    uint64_t check; /* checksum of the members of struct header that stand before `check` */
 };
 
 static const char magic[8] = "DKVBPART";
@@ -28,10 +30,10 @@ static const char magic[8] = "DKVBPART";
 enum {
     VERSION = 2,
     ROW_ALIGNMENT = 64,
-    COPIED = 1 << 16 /* number of bytes of a part file that are copied at a time */
+    COPIED = 1 << 16 /* number of bytes of a part file (finished rows of interrupted work) that are copied at a time */
 };
 
-/* Computes the checksum that shows whether the header of a part file was cut. */
+/* Computes the checksum that shows whether the header of a part file (finished rows of interrupted work) was cut. */
 static uint64_t checksum(const struct header *h)
 {
     uint64_t sum = DKVB__FNV_BEGIN;
@@ -58,8 +60,8 @@ static struct header make_header(const struct dkvb__partial_key *key)
     return h;
 }
 
-/* Writes a new part file, which holds no rows yet. After a failure the part file of the call holds no work, and is
- * removed unless it still has the rows of an earlier call. */
+/* Writes a new part file, which will keep the finished rows of interrupted work, but holds no rows yet. After a failure
+ * the part file of the call holds no work, and is removed unless it still has the rows of an earlier call. */
 static dkvb_status begin(struct dkvb__partial *p)
 {
     struct header h = make_header(&p->key);
@@ -75,7 +77,8 @@ static dkvb_status begin(struct dkvb__partial *p)
     return rc;
 }
 
-/* Closes a part file without removing it, as the part file may belong to somebody else. */
+/* Closes a part file (finished rows of interrupted work) without removing it, as the file may belong to another
+ * process. */
 static void leave(struct dkvb__partial *p)
 {
     if (p->fd >= 0)
@@ -115,8 +118,8 @@ static dkvb_status check_key(const struct dkvb__partial *p, const struct header 
     return DKVB_OK;
 }
 
-/* Keeps the marks of a part file that are valid for the present size of the file, and removes the other marks, so that
- * no later row counts as marked. */
+/* Keeps the valid marks (records of finished rows) of a part file up to the first whose rows the file does not hold
+ * whole, and removes all later marks, so that they never make a new row count as finished. */
 static dkvb_status take_marks(struct dkvb__partial *p, uint64_t size)
 {
     const struct dkvb__partial_key *key = &p->key;
@@ -172,7 +175,7 @@ static dkvb_status begin_or_go_on(struct dkvb__partial *p, bool restart)
     return rc ? rc : go_on(p);
 }
 
-/* Prepares the state of a part file in memory before the part file is read. */
+/* Prepares in memory the state of a part file (finished rows of interrupted work) before the file is read. */
 static dkvb_status prepare(struct dkvb__partial *p, const char *output, const struct dkvb__partial_key *key,
                            const dkvb_allocator *mem)
 {
@@ -223,7 +226,7 @@ dkvb_status dkvb__partial_pass_on(struct dkvb__partial *p, const dkvb_ranks *ran
     return dkvb__ranks_broadcast(ranks, p->marks, (size_t)p->done * p->key.mark_size);
 }
 
-/* Syncs the rows of a part file to disk first, and then the marks that tell these rows to be finished. */
+/* Syncs the rows of a part file to disk first, and then the marks, which record that these rows are finished. */
 static dkvb_status write_marks(struct dkvb__partial *p)
 {
     size_t size = p->key.mark_size;
@@ -276,7 +279,8 @@ dkvb_status dkvb__partial_copy(const struct dkvb__partial *p, uint64_t offset, u
     return rc;
 }
 
-/* True if the part file is worth keeping. Users mostly repeat a call that was interrupted; they may repeat a failed
+/* True if a later call should continue the part file: it has finished rows, and the present call was interrupted, or
+ * continued earlier work, or worked for long. Users mostly repeat a call that was interrupted; they may repeat a failed
  * call too, if it had worked for long. */
 static bool worth_keeping(const struct dkvb__partial *p, bool interrupted)
 {

@@ -4,8 +4,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Returns a number that differs between a process and every child that it forks. The process id alone does not differ
- * in all cases: parent and child can both be process 1, each in its own PID namespace. dkvb__process() is
+/* Returns a number that differs between a process and every child that it forks. A process id alone does not tell all
+ * processes apart: parent and child can both be process 1, each in its own PID namespace. dkvb__process() is
  * async-signal-safe. */
 uint64_t dkvb__process(void);
 

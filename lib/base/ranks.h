@@ -7,8 +7,9 @@
 
 #include "dkvb/ranks.h"
 
-/* Checked calls of the functions of a group of ranks (dkvb/ranks.h). A group of one rank (process) needs no functions,
- * and the checked calls then do nothing. All ranks (processes) of a group must make the same calls together. */
+/* Calls the functions of a group of ranks (processes, dkvb/ranks.h), and checks that they succeed. A group of one rank
+ * (process) needs no callback functions, and the calls that exchange data between ranks then do nothing. All ranks
+ * (processes) of a group must make the same calls together. */
 
 /* Copies and checks the group of ranks that a caller gave; NULL stands for this process alone. */
 dkvb_status dkvb__ranks_take(dkvb_ranks *ranks, const dkvb_ranks *given);
@@ -24,7 +25,8 @@ static inline size_t dkvb__ranks_first(const dkvb_ranks *ranks, size_t items, ui
  * order. */
 static inline uint32_t dkvb__ranks_owner(const dkvb_ranks *ranks, size_t items, size_t item)
 {
-    /* a first guess of the rank that owns the item, near the right one as ranks get nearly equal numbers of items */
+    /* a first guess of the rank that owns the item of this number, close to the right rank, as ranks get nearly equal
+     * numbers of items */
     uint32_t r = (uint32_t)(item * ranks->count / items);
 
     while (dkvb__ranks_first(ranks, items, r) > item)

@@ -16,7 +16,7 @@ struct dkvb__ranks_input {
 
 /* Checks before work starts that all ranks (processes) were given the same inputs; DKVB_EMISMATCH names the first rank
  * and the first input that differ from rank 0's. All ranks (processes) must call dkvb__ranks_same() together, with the
- * same names of inputs. The argument `rc` is the status that this rank (process) has so far. dkvb__ranks_same() returns
+ * same names of inputs. dkvb__ranks_same() is given the status `rc` that this rank (process) has so far, and returns
  * DKVB_OK on all ranks or on none. */
 dkvb_status dkvb__ranks_same(const dkvb_ranks *ranks, const struct dkvb__ranks_input *inputs, size_t count,
                              dkvb_status rc);

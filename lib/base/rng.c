@@ -24,8 +24,8 @@ void dkvb__rng_seed(struct dkvb__rng *rng, uint64_t seed, uint64_t stream)
         rng->s[i] = splitmix64(&state);
 }
 
-/* splitmix64 permutes the 64-bit numbers, so different ids give different numbers. The second application of splitmix64
- * to an id mixes in another part of the seed's state than the first. */
+/* splitmix64 permutes the 64-bit numbers, so different ids give different numbers. splitmix64 is applied to an id
+ * twice, and the second application mixes in another part of the seed's state. */
 uint64_t dkvb__rng_of_id(uint64_t seed, uint64_t stream, uint64_t id)
 {
     struct dkvb__rng rng;

@@ -33,7 +33,7 @@ double dkvb__rng_unit(struct dkvb__rng *rng);
 double dkvb__rng_gauss(struct dkvb__rng *rng);
 
 /* Draws `count` <= n of the integers 0 to n - 1 without replacement, and writes them to `chosen` in random order. The
- * argument `scratch` is scratch space for drawing, with n elements. */
+ * argument `scratch` of dkvb__rng_choose() is scratch space for n elements. */
 void dkvb__rng_choose(struct dkvb__rng *rng, size_t n, size_t count, size_t *chosen, size_t *scratch);
 
 #endif

@@ -35,7 +35,7 @@ static inline bool dkvb__rows_in_place(const struct dkvb__rows *r)
 }
 
 /* Copies or reads `n` rows of features, beginning with row `first`, to float[n][width]. Only one thread at a time may
- * read rows of a source. */
+ * read rows of a source (a caller's function that gives rows). */
 dkvb_status dkvb__rows_read(const struct dkvb__rows *rows, size_t first, size_t n, float *to);
 
 /* Copies or reads the rows of features with the numbers pick[0], pick[1], …; neighbouring rows are read together. */

@@ -304,8 +304,9 @@ const char *dkvb__signature_kind(const unsigned char *start, size_t size)
     return kind ? kind->name : NULL;
 }
 
-/* Returns the instruction for converting a file to a format that the use supports; NULL if none is known. If the file
- * is one of libdkvb itself, only instructions that hold for every use are returned. */
+/* Returns the instruction for converting a file to a format that the use supports; NULL if none is known. If the caller
+ * needs a file of libdkvb itself, way_of() returns an instruction for converting only if the given file's kind has the
+ * same instruction for every use. */
 static const char *way_of(const struct kind *kind, enum dkvb__use use)
 {
     switch (use) {

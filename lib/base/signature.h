@@ -31,13 +31,15 @@ const char *dkvb__signature_kind(const unsigned char *start, size_t size);
 bool dkvb__signature_is_table(const unsigned char *start, size_t size);
 
 /* Fails with DKVB_EFORMAT and a message of one sentence: the kind of the file, the kind that the use needs, and how to
- * convert the file. If the file's first bytes are no known signature, the message shows the bytes. The argument `whole`
- * is the number of bytes of the whole file, which begins with the `size` bytes at `start`. */
+ * convert the file. If the first bytes of a file of the wrong kind are no known signature, the error message shows the
+ * bytes. The argument `whole` is the number of bytes of the whole file, which begins with the `size` bytes at
+ * `start`. */
 dkvb_status dkvb__fail_foreign(const char *path, const unsigned char *start, size_t size, uint64_t whole,
                                enum dkvb__use use);
 
 /* Fails with the message of dkvb__fail_foreign() about a file of the wrong kind, but takes an open file instead of its
- * first bytes. If reading the file fails, dkvb__fail_foreign_file() returns the error of the read. */
+ * first bytes. If reading the first bytes of the file fails, dkvb__fail_foreign_file() returns the error of the
+ * read. */
 dkvb_status dkvb__fail_foreign_file(const struct dkvb__file *file, enum dkvb__use use);
 
 #endif

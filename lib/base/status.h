@@ -22,8 +22,8 @@ dkvb_status dkvb__take_options(void *full, size_t full_size, const void *given, 
  * unchanged. */
 dkvb_status dkvb__give_info(void *out, const void *full, size_t full_size, const char *what);
 
-/* Returns the number of messages that dkvb__fail() has stored on this thread. If the number of stored messages grows
- * while a callback fails, the callback stored a message. */
+/* Returns the number of messages that dkvb__fail() has stored on this thread. If the number of stored error messages
+ * grows while a callback fails, the callback itself has stored an error message. */
 uint64_t dkvb__fail_count(void);
 
 #endif

@@ -19,7 +19,8 @@ struct combining {
 
 enum {
     MAX_NAME = 1024,
-    /* limits of a decomposed name: two bytes of UTF-8 give at most three characters, three bytes at most four */
+    /* limits of a name whose characters are decomposed (Unicode): two bytes of UTF-8 give at most three characters,
+     * three bytes at most four */
     MAX_CODES = 2 * MAX_NAME,
     HANGUL = 0xAC00,
     HANGUL_L = 0x1100,

@@ -12,7 +12,8 @@ enum { STEPS = 60 }; /* largest number of steps of Newton's method in fitting a 
 
 /* When a softmax temperature is fitted, the power of the logits' spread is pulled towards 0 with the weight
  * `power_pull`, which equals a normal prior with a standard deviation of 1/2. Some tens of rows hardly determine the
- * power of a softmax temperature; thousands of rows outweigh the prior that pulls the power to 0. */
+ * power p in a row's softmax temperature, temperature * spread^p; thousands of rows outweigh the prior that pulls p to
+ * 0. */
 static const double power_pull = 4.0;
 
 dkvb_status dkvb__temperature_check(double temperature, double power, dkvb_status code, const char *what)
@@ -97,8 +98,8 @@ struct fitting {
     uint32_t classes;
     /* number of rows whose logits differ, and the mean of the logarithms of their spreads */
     double rows, mean;
-    /* excess of confidence (sum of largest probabilities minus right answers), and its slopes along temperature and
-     * power */
+    /* excess of confidence (sum of largest probabilities minus right answers), and its slopes along the temperature's
+     * logarithm and along the power of the logits' spread in the temperature */
     double excess[2], slope[2][2];
 };
 
@@ -149,8 +150,8 @@ static double within(double x, double least, double most)
  * are 0, one plain and one weighted by log(spread). The two sums of excess confidence, plain and weighted by
  * log(spread), are the slopes of a concave function of the temperature's logarithm `at` and its power, since confidence
  * falls as a row's temperature rises, and the logarithm of a row's temperature is linear in both. Newton's method fits
- * a softmax temperature and its power in five to seven steps. The length of a step of Newton's method is limited, and
- * the limit is halved after a step that went too far.
+ * the temperature and the power p of a row's softmax temperature, temperature * spread^p, in five to seven steps. The
+ * length of a step of Newton's method is limited, and the limit is halved after a step that went too far.
  */
 dkvb_status dkvb_calibration_fit(const float *logits, const int32_t *labels, size_t n, uint32_t classes,
                                  double *temperature, double *power)

@@ -17,10 +17,11 @@ double dkvb__row_temperature(const float *row, uint32_t classes, double temperat
 /* Returns the cross-entropy, in nats, of a row's softmax at the row's own temperature. */
 double dkvb__row_loss(const float *row, uint32_t classes, int32_t label, double temperature, double power);
 
-/* Adds calibration gaps to the bins: the sum of right answers minus their probabilities. The array `gaps`,
- * double[DKVB__ECE_BINS], has a sum for each bin of the expected calibration error, zeros at first. Rows with label -1
- * are ignored, and dkvb__gaps_add() adds the number of labelled rows to *rows. The caller of dkvb__gaps_add() has
- * checked that logits are finite, and that labels, temperature and power are in range. */
+/* Adds the calibration gaps of rows to the bins of the expected calibration error: the sum of right answers minus the
+ * sum of largest probabilities. The array `gaps`, double[DKVB__ECE_BINS], has a sum for each bin of the expected
+ * calibration error, zeros at first. Rows with label -1 are ignored, and dkvb__gaps_add() adds the number of labelled
+ * rows to *rows. The caller of dkvb__gaps_add() has checked that logits are finite, that labels are classes or -1, and
+ * that the softmax temperature and its power of the logits' spread are in range. */
 void dkvb__gaps_add(double *gaps, uint64_t *rows, const float *logits, const int32_t *labels, size_t n,
                     uint32_t classes, double temperature, double power);
 

@@ -53,9 +53,9 @@ dkvb_status dkvb__shape_check(const struct dkvb__shape *s, const char *what)
 /*
  * Draws the random signs and the order of outputs of the projection. Each round of the random projection is one
  * Walsh-Hadamard transform with random signs of its own. Each dimension of a codebook's keys takes one output of the
- * random projection; the outputs are dealt out in runs of `width` in a shuffled order, so that no codebook takes an
- * output twice. Codebooks whose keys have more dimensions than a round of the projection has outputs use several
- * rounds.
+ * random projection; runs of `width` neighbouring outputs are dealt out to the codebooks in a shuffled order, so that
+ * no codebook takes an output twice. Codebooks whose keys have more dimensions than a round of the projection has
+ * outputs use several rounds.
  */
 static dkvb_status draw_projection(dkvb_codebooks *cb)
 {

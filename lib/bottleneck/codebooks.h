@@ -20,8 +20,9 @@ enum {
     DKVB__MAX_WHITENED = 4096
 };
 
-/* Sizes that follow from the shape of codebooks, such as the numbers of 64-bit words and of quads. Every file and every
- * option is checked against the DKVB__MAX limits first, so that no size overflows 64 bits. */
+/* Sizes that follow from the shape of codebooks, such as the number of 64-bit words of a set of keys, and the number of
+ * quads (groups of four dimensions) of a key. Every file and every option is checked against the DKVB__MAX limits
+ * first, so that no size overflows 64 bits. */
 struct dkvb__shape {
     uint32_t codebooks, keys, key_dim, input_dim;
 };
@@ -30,9 +31,9 @@ struct dkvb__shape {
 size_t dkvb__key_bytes(const struct dkvb__shape *s);
 /* number of squared norms of keys in one codebook, padded to whole groups of 64 keys */
 size_t dkvb__norm_count(const struct dkvb__shape *s);
-/* number of 64-bit words in a set of key-value pairs, one bit each, [codebooks][words] */
+/* number of 64-bit words of a set of key-value pairs: one bit for each pair, whole words for each codebook */
 size_t dkvb__word_count(const struct dkvb__shape *s);
-/* number of floats of the whitening matrix, which is stored in panels for the kernels */
+/* number of floats of the whitening matrix, which is stored in panels of 16 columns for the kernels */
 size_t dkvb__whitening_count(const struct dkvb__shape *s);
 
 /* Returns DKVB_EINVAL, with `what` in the message, unless every size of the codebooks' shape is in range. */
@@ -51,7 +52,7 @@ struct dkvb_codebooks {
     /* group of ranks (processes) that share the codebooks and their models; usually the calling process alone */
     dkvb_ranks ranks;
     /* The five arrays center, whitening, scales, keys and purged of codebooks are owned by the codebooks, or all lie in
-     * `mapping`. */
+     * the mapped file `mapping`. */
     float *center; /* mean of the rows that keys were placed on, [input_dim] */
     /* matrix of the half whitening of rows, [panels][input_dim][16], see kernels.h; NULL: rows are not whitened */
     float *whitening;
@@ -88,8 +89,8 @@ dkvb_status dkvb__codebooks_new(dkvb_codebooks **out, const struct dkvb__shape *
 dkvb_status dkvb__codebooks_shell(dkvb_codebooks **out, const struct dkvb__shape *shape, uint64_t seed,
                                   const dkvb_allocator *mem);
 
-/* Makes an independent copy of frozen codebooks with the same birth id. A copy of codebooks lies in memory of its own,
- * even if the original is mapped from a file. */
+/* Makes an independent copy of frozen codebooks; the copy has their birth id (hash of contents). A copy of codebooks
+ * lies in memory of its own, even if the original is mapped from a file. */
 dkvb_status dkvb__codebooks_copy(dkvb_codebooks **out, const dkvb_codebooks *from, const dkvb_allocator *mem);
 
 /* Sets the birth id of codebooks, a hash of their contents, and frees the state of keys that could grow.
@@ -110,11 +111,12 @@ static inline int32_t *dkvb__codebook_norms(const dkvb_codebooks *cb, size_t c)
 }
 
 /* Rounds keys, float[keys][key_dim] in quantisation steps, to the bytes and norms of one codebook. Bytes of a key past
- * the last dimension are DKVB__KEY_ZERO. In the memory of a codebook, the bytes of places past the last key are 0, and
- * the norms of such places are DKVB__DEAD. */
+ * the last dimension are DKVB__KEY_ZERO (64), which stands for 0. In the memory of a codebook, the bytes of places past
+ * the last key are 0, and the norms of such places are DKVB__DEAD. */
 void dkvb__pack_keys(uint8_t *keys, int32_t *norms, const float *from, const struct dkvb__shape *s);
 
-/* Computes the squared norms of all keys of codebooks whose keys and purged pairs were read from a file or copied. */
+/* Computes the squared norms of all keys of codebooks whose keys and purged (codebook, key) pairs were read from a file
+ * or copied. */
 void dkvb__codebooks_set_norms(dkvb_codebooks *cb);
 
 /* True if all `count` numbers of x are finite. */

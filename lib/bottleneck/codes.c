@@ -127,7 +127,7 @@ struct packing_job {
     const uint16_t *from_codes;
     unsigned char *to_packed;
     const unsigned char *packed;
-    atomic_size_t bad; /* number of the first row with an invalid code, or n if there is none */
+    atomic_size_t bad; /* number of the first row of codes with an invalid code, or n if there is none */
 };
 
 static struct packing_job packing_job(const struct dkvb__packing *p, size_t n)
@@ -140,7 +140,7 @@ static struct packing_job packing_job(const struct dkvb__packing *p, size_t n)
 
 static void pack_row(unsigned char *to, const uint16_t *codes, size_t count, const struct dkvb__packing *p)
 {
-    uint64_t waiting = 0; /* bits of packed codes that are not written yet; `have` is their number */
+    uint64_t waiting = 0; /* bits of packed codes that are not written yet, and in `have` their number */
     unsigned have = 0;
 
     for (size_t i = 0; i < count; i++) {
@@ -184,7 +184,7 @@ static bool unpack_row(uint16_t *codes, const unsigned char *from, size_t size, 
 {
     const unsigned char *end = from + size;
     uint32_t mask = (1u << p->bits) - 1, most = 0;
-    uint64_t waiting = 0; /* bits of packed codes that were read and not used yet; `have` is their number */
+    uint64_t waiting = 0; /* bits of packed codes that were read and not used yet, and in `have` their number */
     unsigned have = 0;
 
     for (size_t i = 0; i < count; i++) {

@@ -22,9 +22,9 @@ dkvb_status dkvb__check_live_codes(const dkvb_model *model, const uint16_t *code
 
 /*
  * Codes are packed in memory in the same form in which codes files hold them. A packed code takes `bits` bits, the
- * lowest first: bit j of code i is bit (i * bits + j) % 8 of byte (i * bits + j) / 8 of its row. Every packed row
- * starts at a byte of its own, and the unused bits of the row's last byte are 0. A packed DKVB_CODE_NONE is stored as
- * the number of keys.
+ * lowest first: bit j of code i is bit (i * bits + j) % 8 of byte (i * bits + j) / 8 of its row. Every row of packed
+ * codes starts at a byte of its own, and the unused bits of the row's last byte are 0. A packed DKVB_CODE_NONE is
+ * stored as the number of keys.
  */
 
 /* Returns the number of bits of a packed code: enough for keys - 1, or for `keys` if a code is DKVB_CODE_NONE; at least
@@ -47,7 +47,8 @@ struct dkvb__packing {
     size_t before; /* number of rows of the codeset that precede the packed rows, for row numbers in messages */
 };
 
-/* Packs codes, which must be in range, into bytes. The packed rows are written to `to`, uint8_t[n][packed size]. */
+/* Packs codes, which must be in range, into bytes. The rows of packed codes are written to `to`, uint8_t[n][packed
+ * size]. */
 void dkvb__codes_pack(unsigned char *to, const uint16_t *codes, size_t n, const struct dkvb__packing *packing,
                       const struct dkvb__run *run);
 

@@ -383,7 +383,7 @@ dkvb_status dkvb_codeset_add_rows(dkvb_codeset *set, uint32_t part, const dkvb_c
         rc = dkvb__codeset_order(set, x.ids, x.n, a.order, a.scratch);
     if (!rc)
         rc = take_names(&a);
-    /* arrays of a part of the codeset without rows may still have another number type than the new rows */
+    /* if a part of the codeset has no rows, its arrays may still have another number type than the new rows */
     if (!rc && rows->n == 0) {
         rows_free(rows, &set->mem);
         rows->dtype = a.keep_features ? x.dtype : 0;
@@ -752,7 +752,8 @@ dkvb_status dkvb_codeset_add_session(dkvb_codeset *set, const dkvb_model *model,
         rc = check_session_labels(rows, bit, session.classes);
     if (!rc)
         return DKVB_OK;
-    /* after a failure, dkvb__codeset_drop_session() removes the new session of training and its marks on rows */
+    /* after a failure, dkvb__codeset_drop_session() removes the new session of training, and unmarks the rows that took
+     * part */
     dkvb__codeset_drop_session(set);
     return rc;
 }
@@ -866,7 +867,8 @@ dkvb_status dkvb__temperature_rows(size_t *rows, size_t *count, const uint64_t *
 {
     /* Seed for drawing the rows of a temperature fit. The seed for drawing the rows of a temperature fit differs from
      * all other seeds, so that the draw is independent of the order of training and of the held-out rows. */
-    static const uint64_t seed = 0x74656D7065726174; /* the bytes of the seed for temperature rows spell "temperat" */
+    /* the bytes of the seed for drawing the rows of a temperature fit spell "temperat" */
+    static const uint64_t seed = 0x74656D7065726174;
     size_t most = TEMPERATURE_LOGITS / classes, n = *count;
     struct dkvb__keyed *drawn;
 

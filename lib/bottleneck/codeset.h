@@ -48,7 +48,7 @@ struct dkvb__removed {
 
 struct dkvb_codeset {
     dkvb_allocator mem;
-    uint8_t birth[16]; /* birth id of the codebooks that the codes of the codeset belong to */
+    uint8_t birth[16]; /* birth id (hash of contents) of the codebooks that the codes of the codeset belong to */
     uint32_t codebooks, keys, keep;
     /* true if the keys of the codebooks were placed on the rows of this codeset; `keyinit` then has the options of the
      * key placement */
@@ -98,7 +98,8 @@ uint64_t dkvb__codeset_drop(dkvb_codeset *set, const uint64_t *ids, size_t n, ui
 /* Returns DKVB_EINVAL unless the number of a codeset's part is DKVB_PART_TRAINING or DKVB_PART_HELD_OUT. */
 dkvb_status dkvb__codeset_check_part(uint32_t part);
 
-/* Returns DKVB_EMISMATCH unless the codeset has the birth id of `codebooks`, and so belongs to these codebooks. */
+/* Returns DKVB_EMISMATCH unless the codeset belongs to `codebooks`: both must have the same birth id, a hash of the
+ * codebooks. */
 dkvb_status dkvb__codeset_check(const dkvb_codeset *set, const dkvb_codebooks *codebooks);
 
 /* Checks that a codeset belongs to a model's codebooks by birth id, that all labels are classes of the model, and that
@@ -167,10 +168,10 @@ dkvb_status dkvb__codeset_copy_sessions(dkvb_codeset *set, const dkvb_codeset *f
  * top_k nearest live keys of its code, as a model of these codebooks computes them. Training and exact forgetting both
  * call dkvb__codeset_fit_temperature(), so that both find the same temperature. If the held-out rows have more than
  * 4,194,304 logits and there are more than 1,024 rows, the temperature is fitted on rows drawn by their ids. If fewer
- * than DKVB__TEMPERATURE_ROWS held-out rows have a label, the temperature is 1 and the power 0. *rows becomes the
- * number of rows that the temperature was fitted on, or 0 if too few held-out rows have labels; `rows` may be NULL.
- * Fitting a temperature may fail with DKVB_EMISMATCH, or with DKVB_ESTATE if the codes of the held-out rows were not
- * searched yet. */
+ * than DKVB__TEMPERATURE_ROWS held-out rows have a label, the softmax temperature is 1, and its power of the logits'
+ * spread is 0. *rows becomes the number of rows that the temperature was fitted on, or 0 if too few held-out rows have
+ * labels; `rows` may be NULL. Fitting a temperature may fail with DKVB_EMISMATCH, or with DKVB_ESTATE if the codes of
+ * the held-out rows were not searched yet. */
 dkvb_status dkvb__codeset_fit_temperature(const dkvb_codeset *set, const dkvb_model *model, double *temperature,
                                           double *power, size_t *rows, const dkvb_run_options *run);
 
@@ -201,7 +202,7 @@ void dkvb__codeset_session_labels(const dkvb_codeset *set, uint32_t s, const uin
 
 /* Computes the fingerprint that a model has after the training sessions of a codeset, without the rows marked in
  * `gone`. The codes of the codeset's training part must have been searched before its fingerprint is computed. The
- * array `labels`, int32_t[n] for n training rows, is scratch space for the labels of one session. */
+ * array `labels`, int32_t[n] for n training rows, is scratch space for the labels of one session of training. */
 void dkvb__codeset_fingerprint(const dkvb_codeset *set, const uint8_t *gone, int32_t *labels, uint8_t trained[16],
                                const struct dkvb__run *run);
 
@@ -214,7 +215,7 @@ void dkvb__removed_free(struct dkvb__removed *removed, const dkvb_allocator *mem
 
 /* Adds chosen rows of an array or of a source to a codeset, by the rules of dkvb_codeset_add_features(). The array
  * `index` holds the numbers of the chosen rows, [n]; if `index` is NULL, all rows are chosen. The members `ids`,
- * `labels` and `names` of the source have one element for each chosen row. */
+ * `labels` and `names` of the struct that describes the rows to add have one element for each chosen row. */
 dkvb_status dkvb__codeset_add_some(dkvb_codeset *set, const dkvb_codebooks *cb, const dkvb_codeset_source *source,
                                    const size_t *index, const dkvb_run_options *run);
 

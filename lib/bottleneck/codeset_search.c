@@ -14,8 +14,8 @@
 
 enum { CHUNK = 4096 }; /* number of rows of a codeset that are searched, or added, at a time */
 
-/* Progress of several searches, reported as one: `done` rows of `total`. The single searches, whose progress is
- * reported as one, make no reports themselves. */
+/* Progress of several searches, reported as one: `done` rows of `total`. When several searches report their progress as
+ * one, each search alone reports nothing. */
 struct told {
     dkvb_run_options all, quiet;
     uint64_t done, total;
@@ -248,8 +248,8 @@ static dkvb_status add_part(struct filling *f, uint32_t part, uint32_t narrowest
     uint32_t dtype = to->n > 0 && to->features ? to->dtype : narrowest;
     dkvb_status rc = DKVB_OK;
 
-    /* a larger type number means a wider number type, so the codeset's type is too narrow for the features of the rows
-     * to add */
+    /* a larger type number means a wider number type; if the rows to add need a larger one than the codeset has, the
+     * codeset's type cannot hold their features exactly */
     if (narrowest > dtype)
         return dkvb__fail(DKVB_EINVAL, "its numbers are not exact in %s, which the codes keep features in",
                           dkvb_name(DKVB_NAME_DTYPE, dtype));

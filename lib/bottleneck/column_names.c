@@ -1,5 +1,5 @@
-/* Names of the columns of a model's rows. Tables are matched to a model by the names of the columns; the library itself
- * uses only the position of a column. */
+/* Names of the columns of a model's rows. Tables of features are matched to a model by the names of their columns; the
+ * library itself uses only the position of a column. */
 #include <string.h>
 
 #include "base/alloc.h"

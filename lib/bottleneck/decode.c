@@ -197,8 +197,8 @@ static dkvb_status predict_tiles(struct dkvb__search *s, struct decoding *d, siz
  * same time. */
 static const double THREAD_WORK = 8e6;
 
-/* Lowers the number of threads of a call to the number that speeds up work on `n` rows. A number of threads that the
- * caller of the library chose stays unchanged. */
+/* Lowers the number of threads of a call to the number that speeds up work on `n` rows. If the caller of the library
+ * chose the number of threads, the number stays unchanged. */
 static void limit_threads(struct dkvb__run *run, const dkvb_model *model, size_t n)
 {
     const struct dkvb__shape *s = &model->codebooks->shape;

@@ -10,8 +10,9 @@ enum {
     TILE = DKVB__LANES,
     GROUP_BYTES = 256 << 20, /* largest number of bytes of projected rows that key placement keeps in memory */
     SCALE_ROWS = 4096,       /* number of rows from which the quantisation scales of codebooks are computed */
-    CENTER_COLUMNS = 64,     /* number of columns of rows that one parallel task sums for the mean */
-    CENTER_ROWS = 16384      /* number of rows between two progress reports of computing the mean of the key rows */
+    CENTER_COLUMNS = 64,     /* number of columns of rows that one parallel task sums for the mean of the rows */
+    /* number of key rows (rows on which keys are placed) between two progress reports of computing their mean */
+    CENTER_ROWS = 16384
 };
 
 void dkvb__keyinit_suit(dkvb_keyinit_options *opts, size_t rows, size_t columns)
@@ -109,7 +110,9 @@ struct placement {
     /* keys that this rank places, [own codebooks][keys][key_dim], and numbers of rows that use each key, [own
      * codebooks][keys] */
     float *growing, *use;
-    bool step;            /* true if the key placement is one step of growing keys, and all rows form one batch */
+    /* true if the key placement is one step of growing keys (of codebooks that get their rows in batches), and all rows
+     * form one batch */
+    bool step;
     atomic_size_t placed; /* number of codebooks in the present group whose keys are placed */
     atomic_bool stop;     /* set to true if the caller asks to cancel the key placement */
 };
@@ -293,7 +296,9 @@ struct centering {
     /* places of the block's rows in the array x, [n]; NULL: the block's rows lie one after the other */
     const size_t *pick;
     size_t n, width;
-    double *sum; /* sums of the columns of the key rows, from which their mean is computed, [input_dim] */
+    /* sums of the columns of the key rows (rows on which keys are placed), from which the mean of these rows is
+     * computed, [input_dim] */
+    double *sum;
 };
 
 static void sum_columns(void *context, size_t task, unsigned worker)
@@ -310,8 +315,8 @@ static void sum_columns(void *context, size_t task, unsigned worker)
     }
 }
 
-/* Computes the centre of the codebooks, which is the mean of the rows for placing keys. For the mean of the key rows,
- * each column is summed in the order of the rows in double precision. */
+/* Computes the centre of the codebooks, which is the mean of the rows for placing keys. For the mean of the key rows
+ * (rows on which keys are placed), each column is summed in the order of the rows in double precision. */
 static dkvb_status find_center(struct placement *w)
 {
     dkvb_codebooks *cb = w->cb;
@@ -321,7 +326,8 @@ static dkvb_status find_center(struct placement *w)
 
     if (!s.sum)
         return dkvb__fail(DKVB_ENOMEM, "out of memory");
-    /* progress is reported for each block, as reading a million rows from disk takes seconds */
+    /* while the mean of the rows is computed, progress is reported for each block, as reading a million rows from disk
+     * takes seconds */
     for (size_t first = 0; !rc && first < w->n; first += s.n) {
         s.n = w->n - first < most ? w->n - first : most;
         rc = take_rows(w, first, s.n, &s.x, &s.pick);
@@ -494,8 +500,11 @@ dkvb_status dkvb_codebooks_begin(dkvb_codebooks **out, size_t dim, const dkvb_ke
      * a copy of the allocator */
     cb->options->allocator = NULL;
     cb->options->method = DKVB_KEYINIT_EMA;
-    cb->options->batch = 0; /* a step of growing keys has no batches, as all rows of the step are one batch */
-    /* a step of growing keys uses all rows that the caller gives, so the number of rows per key has no limit */
+    /* a step of growing keys (of codebooks that get their rows in batches) is not divided into batches, as all its rows
+     * are one batch */
+    cb->options->batch = 0;
+    /* a step of growing keys (of codebooks that get their rows in batches) uses all rows that the caller gives, so the
+     * number of rows per key has no limit */
     cb->options->rows_per_key = 0;
     *out = cb;
     return DKVB_OK;

@@ -120,8 +120,8 @@ dkvb_status dkvb_mask_get_info(const dkvb_mask *mask, dkvb_mask_info *info)
     return dkvb__give_info(info, &full, sizeof full, "mask info");
 }
 
-/* Returns the first bytes of a birth id, in printing order. The first bytes of birth ids are enough for a person to
- * tell two ids apart. */
+/* Returns the first bytes of a birth id (the hash that tells codebooks apart), in printing order. The first bytes of
+ * birth ids (hashes of codebooks) are enough for a person to tell two ids apart. */
 static unsigned birth_start(const uint8_t birth[16])
 {
     return (unsigned)birth[0] << 24 | (unsigned)birth[1] << 16 | (unsigned)birth[2] << 8 | birth[3];

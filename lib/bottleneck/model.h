@@ -27,17 +27,18 @@ struct dkvb__record {
      * undone or purged */
     uint32_t *list;
 
-    /* Request and measurements of the journal entry, as the bytes of the file's section "terms" (unlearn/terms.c). The
-     * pointer `terms` is NULL if no forget request belongs to the journal entry. */
+    /* What a forget request asked for, and what was measured: the journal entry's bytes in the file's section "terms"
+     * (unlearn/terms.c). The pointer `terms` (to what a forget request asked for, and what was measured) is NULL if no
+     * forget request belongs to the journal entry. */
     unsigned char *terms;
     size_t terms_size;
 
     /* Evidence that the journal entry commits to by hashes (unlearn/evidence.c): facts about the forgotten rows and
-     * pairs */
+     * key-value pairs */
     uint32_t strength;
     uint64_t rows;
     bool salted, commits_to_rows, commits_to_pairs;
-    /* salt and hashes of the journal entry's evidence; zeros if the entry has no evidence */
+    /* salt and hashes that commit the journal entry to facts about the forgotten rows; zeros if the entry has none */
     uint8_t salt[32], rows_hash[32], pairs_hash[32];
     uint8_t head[32];
 };
@@ -111,7 +112,8 @@ struct dkvb_model {
     uint32_t trials;
     /* fingerprint of all trainings of the model, see dkvb__trained_extend(); zeros without training */
     uint8_t trained[16];
-    /* softmax temperature of the model's probabilities and its power; 1 and 0 if none was set */
+    /* temperature and power p of the model's probabilities: the softmax temperature of a row is temperature * spread^p,
+     * by the spread of its logits; 1 and 0 if none were set */
     double temperature, power;
     struct dkvb__extra *extras;
     size_t extra_count;
@@ -162,14 +164,14 @@ bool dkvb__value_count(size_t *count, const struct dkvb__shape *shape, uint32_t 
 /* Fails with DKVB_EINVAL and says that value number `at` is too large for the number type `dtype`. */
 dkvb_status dkvb__fail_narrow(const dkvb_model *model, uint32_t dtype, size_t at, float value);
 
-/* Returns `code` unless the temperature of a model's probabilities and its power are within the limits of
+/* Returns `code` unless the softmax temperature of a model and its power of the logits' spread are within the limits of
  * calibration.h; `what` begins the error message. */
 dkvb_status dkvb__temperature_check(double temperature, double power, dkvb_status code, const char *what);
 
 /* Returns DKVB_ESTATE if the model is mapped or in training. */
 dkvb_status dkvb__model_need_mutable(const dkvb_model *model);
 
-/* Copies the mask that is in force: the masked and the purged key-value pairs together. */
+/* Makes a mask of all key-value pairs that the model must not select: the masked and the purged pairs together. */
 dkvb_status dkvb__model_get_mask(const dkvb_model *model, dkvb_mask **out);
 
 /* Returns DKVB_EINVAL unless the text is UTF-8 without control characters and of at most `most` bytes; `what` names the
@@ -186,8 +188,8 @@ dkvb_status dkvb__names_twice(const char *const *names, size_t count, size_t *fi
  * dkvb__column_names_alloc() returns NULL if memory runs out. */
 char **dkvb__column_names_alloc(size_t count, size_t text, const dkvb_allocator *mem);
 
-/* Returns `code` unless all names of columns are allowed and differ from each other. The error message of
- * dkvb__column_names_check() begins with the text `where`. */
+/* Returns the status `code` if a name of a column is not allowed or two names are equal, otherwise DKVB_OK. The error
+ * message of dkvb__column_names_check() begins with the text `where`. */
 dkvb_status dkvb__column_names_check(const char *const *names, size_t count, dkvb_status code, const char *where,
                                      const dkvb_allocator *mem);
 
@@ -237,12 +239,12 @@ void dkvb__trained_extend(uint8_t trained[16], const dkvb_train_options *options
                           size_t code_size, const int32_t *labels, size_t n, const struct dkvb__run *run);
 
 /* Trains as dkvb_model_train() does, but in the memory of the model's own values, so that there is only one copy of the
- * values, in float32. During a training in place the model cannot answer, and a training that fails sets all values of
- * the model to 0. */
+ * values, in float32. During a training in the memory of its own values the model cannot answer, and a training that
+ * fails sets all values of the model to 0. */
 dkvb_status dkvb__model_train_in_place(dkvb_model *model, const uint16_t *codes, uint32_t k, const int32_t *labels,
                                        size_t n, const dkvb_train_options *options, const dkvb_run_options *run);
 
-/* Returns DKVB_ESTATE if a training in place is using the memory of the model's values. */
+/* Returns DKVB_ESTATE if a training in place (in the memory of the model's own values) is running. */
 dkvb_status dkvb__model_need_values(const dkvb_model *model);
 
 /* Frees the values of a model, and erases them unless all of them are still zero. */
@@ -251,8 +253,8 @@ void dkvb__values_free(dkvb_model *model);
 /* Sets all values of a model to 0, after a training in the model's own memory that cannot be finished. */
 void dkvb__values_lose(dkvb_model *model);
 
-/* Frees the state of a training; without a training the call does nothing. If a training in place is freed before it
- * has ended, the values of the model are lost. */
+/* Frees the state of a training; without a training the call does nothing. If a training in the memory of the model's
+ * own values is freed before it has ended, the values are lost. */
 void dkvb__training_free(dkvb_model *model);
 
 /* Frees the contents of a journal entry. Other functions for journal entries are in unlearn/; dkvb__record_clear() is
@@ -260,8 +262,8 @@ void dkvb__training_free(dkvb_model *model);
 void dkvb__record_clear(struct dkvb__record *record, const dkvb_allocator *mem);
 
 /* Functions of the model's journal that training calls, although the journal lies in the layer above training
- * (unlearn/relearn.c). Code that trains values on a copy of a model must pass the original model, which has the
- * journal. */
+ * (unlearn/relearn.c). When training works on a copy of a model, the functions for the journal must be given the
+ * original model, which has the journal. */
 
 /* Returns DKVB_ESTATE if a row to train on has a class that was forgotten by a forgetting still in force. The caller of
  * dkvb__relearn_check() has checked that the labels are classes of the model. The array `scratch`, uint8_t[classes], is
@@ -278,7 +280,8 @@ void dkvb__relearn_note(uint8_t *taught, const int32_t *labels, size_t n);
  * codeset (`back`, [n] ids). The member `made` of a struct dkvb__relearning is NULL if the training ended no
  * forgetting. The journal entries in a struct dkvb__relearning must be appended or dropped. */
 struct dkvb__relearning {
-    struct dkvb__record *made; /* journal entries that are made and must be appended, [count] */
+    /* journal entries that are made already and must still be appended to the model's journal, [count] */
+    struct dkvb__record *made;
     size_t count;
 };
 dkvb_status dkvb__relearn_prepare(dkvb_model *model, const uint8_t *taught, const uint64_t *back, size_t n,

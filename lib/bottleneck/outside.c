@@ -9,12 +9,12 @@
 #include "base/status.h"
 
 enum {
-    /* one in ODD_SHARE of the key rows counts as unusually short, and one in ODD_SHARE as unusually long; the limits on
-     * the lengths of rows leave them out */
+    /* one in ODD_SHARE of the key rows (the rows on which keys are placed) counts as unusually short, and one in
+     * ODD_SHARE as unusually long; the limits on the lengths of rows leave them out */
     ODD_SHARE = 20,
     ROOM = 4, /* factor by which the length of a row may differ from the usual lengths */
-    /* a row counts as outside the scale if one in CUT_SHARE of its projected numbers lies at an end of the quantisation
-     * scale; usual rows have fewer */
+    /* a row counts as outside the scale of the codebooks if one in CUT_SHARE of its projected numbers lies at an end of
+     * the quantisation scale; usual rows have fewer */
     CUT_SHARE = 5,
     /* twice the largest projected number of 63 quantisation steps, as tiles store numbers times -2 */
     END = 2 * DKVB__STEPS

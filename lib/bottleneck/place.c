@@ -2,9 +2,8 @@
  * Key placement by exponential moving averages, as in vector-quantised autoencoders (van den Oord et al. 2017, arXiv
  * 1711.00937, appendix A.1) and in the bottleneck's papers. A key j is the quotient m_j / N_j of two moving averages:
  * N_j <- decay N_j + (1 - decay) n_j for the number n_j of rows of a batch that are nearest to key j, and m_j <- decay
- * m_j + (1 - decay) s_j for the sum s_j of these rows. As m_j is always N_j key_j, only N_j (the "use" of key j) is
- * stored, and key j moves by (1 - decay) (s_j - n_j key_j) / N_j, where n_j rows of the batch, of sum s_j, are nearest
- * to key j.
+ * m_j + (1 - decay) s_j for the sum s_j of these rows. As a key is always the quotient of the moving averages m (sum of
+ * the rows nearest to the key) and N (number of these rows), only N (the key's "use") is stored.
  *
  * Keys are placed on rows that are projected and rounded to bytes as for a search of nearest keys, so sums of rows are
  * exact. While keys move, they are floats in quantisation steps; the keys are rounded whenever rows are assigned to the

@@ -256,7 +256,7 @@ dkvb_status dkvb__projector_prepare(struct dkvb__projector *p, const float *x, c
 }
 
 /* Copies the projected numbers of codebook c for one tile of rows to `q`, float[key_dim][16]. The array `h` holds the
- * outputs of round number *done of the random projection for the tile. */
+ * outputs of round number *done of the random projection for one tile of rows. */
 static void take_outputs(const struct dkvb__projector *p, size_t c, size_t tile, float *h, size_t *done, float *q)
 {
     const dkvb_codebooks *cb = p->cb;

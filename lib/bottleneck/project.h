@@ -22,8 +22,9 @@ enum { DKVB__TILE_ROWS = 512 }; /* number of rows that are projected at a time, 
 
 /*
  * A projector turns rows of features into bytes, 16 rows side by side (a tile). A projector first prepares each row of
- * features: the row is centred, whitened and scaled. From the prepared rows a projector computes random transforms; the
- * codebooks of one unit share the transforms, and take the bytes of their rows from the outputs.
+ * features: the row is centred, whitened and scaled. From the prepared rows a projector computes random transforms;
+ * some codebooks (a unit) share each transform, and each codebook takes the bytes of its rows from the outputs of the
+ * transforms.
  */
 struct dkvb__projector {
     const dkvb_codebooks *cb;

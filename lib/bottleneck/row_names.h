@@ -17,7 +17,7 @@ enum {
 struct dkvb__row_names {
     uint8_t salt[DKVB__NAME_SALT]; /* random-looking salt of the hashes of row names; zeros unless `salted` */
     bool salted; /* true if rows of the codeset are named by strings and every id is a hash of the row's name */
-    bool kept;   /* true if the codeset stores the strings too, besides their hashes */
+    bool kept;   /* true if the codeset stores the names of rows as strings too, besides their hashes */
 };
 
 /* Returns the id of a row that is named by a string: the first 8 bytes of SHA-256(salt, name) as a little-endian

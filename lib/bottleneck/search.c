@@ -72,14 +72,14 @@ void dkvb__search_end(struct dkvb__search *s)
     dkvb__projector_free(&s->projector);
 }
 
-/* A search of the nearest keys of some rows. A parallel task of the search takes one codebook and a part of the rows,
- * or all rows if there are enough codebooks. */
+/* A search of the nearest keys of some rows. A parallel task of the search takes one codebook and all rows if the
+ * codebooks keep all threads busy, otherwise a part of the rows. */
 struct job {
     struct dkvb__search *s;
     /* projected rows that are not rounded yet, [n][codebooks][key_dim]; NULL: the search projects the rows itself */
     const float *projected;
-    /* bits of the (codebook, row) pairs to search again because their codes name dead keys, [codebooks][n]; NULL: all
-     * pairs are searched */
+    /* bits of the (codebook, row) pairs to search again because their codes name dead (masked or purged) keys,
+     * [codebooks][n]; NULL: all pairs are searched */
     const uint64_t *hits;
     size_t n;
     size_t parts;
@@ -191,8 +191,7 @@ static void run_job(struct job *job)
     dkvb__parallel(&job->s->run, codebooks * job->parts, search_task, job);
 }
 
-/* A task that counts the numbers at an end of the quantisation scale in the rows of a tile: the tile, and where the
- * counts go. */
+/* A parallel task that counts, for each row of a tile, the numbers at an end of the quantisation scale. */
 struct cutting {
     const struct dkvb__search *s;
     uint32_t *cut;
@@ -362,8 +361,8 @@ static uint64_t find_hits(const dkvb_model *model, const uint16_t *codes, size_t
 }
 
 /* Searches the codes of `n` <= capacity rows again where they name a masked or purged key; each rank (process) searches
- * its part of the rows. *count becomes the number of (codebook, row) pairs whose codes named a dead key and were
- * searched again. */
+ * its part of the rows. *count becomes the number of (codebook, row) pairs whose codes named a dead (masked or purged)
+ * key and were searched again. */
 static dkvb_status refresh_rows(struct dkvb__search *s, const dkvb_model *model, size_t first_row, size_t n,
                                 uint16_t *codes, uint64_t *hits, uint64_t *count)
 {
@@ -384,9 +383,9 @@ static dkvb_status refresh_rows(struct dkvb__search *s, const dkvb_model *model,
     return rc || *count == 0 ? rc : dkvb__ranks_share_evenly(ranks, codes, n, code * sizeof *codes);
 }
 
-/* When codes that name dead keys are searched again, few of the rows are searched in a codebook, and each search has to
- * load the keys from memory. When codes that name dead keys are searched again, searching more rows at a time loads the
- * keys from memory less often. */
+/* When codes that name dead (masked or purged) keys are searched again, few of the rows are searched in a codebook, and
+ * each search has to load the keys from memory. When codes that name dead (masked or purged) keys are searched again,
+ * searching more rows at a time loads the keys from memory less often. */
 enum { REFRESH_ROWS = 4 * DKVB__TILE_ROWS };
 
 dkvb_status dkvb_search_refresh(const dkvb_model *model, const float *x, size_t n, uint32_t k, uint16_t *codes,
@@ -402,8 +401,8 @@ dkvb_status dkvb_search_refresh(const dkvb_model *model, const float *x, size_t 
 
     if (rc)
         return rc;
-    /* a search of codes that name dead keys counts no rows outside the scale, as its rows were counted when they were
-     * first searched */
+    /* a second search, of codes that name dead keys, counts no rows outside the scale of the codebooks, as the first
+     * search counted them */
     run.outside = NULL;
     rc = dkvb__check_codes(model, codes, k, n);
     if (rc)

@@ -34,13 +34,13 @@ struct dkvb__search {
      * rows are scaled to length 1, or if the caller wants no such counts */
     uint32_t *cut;
     /* Scratch memory that every worker thread of a search has for itself: */
-    int8_t *tile;     /* one tile of rows that do not lie side by side, [quads][16][4] */
+    int8_t *tile;     /* memory for copying rows that do not lie side by side to one tile, [quads][16][4] */
     float *q;         /* projected numbers of a tile of rows before rounding, [key_dim][16] */
     int32_t *norms;   /* squared norms of the keys of a codebook, in which masked keys count as dead */
     int32_t *scores;  /* scratch space for the scores of keys in the search kernel nearest() */
     int32_t *dist;    /* distances of the nearest keys of a tile's rows, [16][k] */
     uint16_t *index;  /* indices of the nearest keys of a tile's rows, [16][k] */
-    uint32_t *chosen; /* numbers of the rows that a task has to search, [projector.capacity] */
+    uint32_t *chosen; /* numbers of the rows that a task has to search for one codebook, [projector.capacity] */
 };
 
 /* Checks the arguments of a search for nearest keys, and allocates its scratch memory for `most` rows at a time. */

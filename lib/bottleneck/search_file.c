@@ -2,10 +2,10 @@
  * after an interrupt (base/partial.h).
  *
  * A search of nearest keys whose codes go into a file is made in steps of some rows. The part file of a search has a
- * mark for each finished step, and after all marks the results of the steps: first the distances of a step's rows, if
- * distances are wanted, and then their codes. In the part file of a search, a mark also has two facts about all rows so
- * far: the checksum of the rows, by which the next call finds out whether it was given the same rows, and the counts of
- * rows outside the scale of the codebooks.
+ * mark (record of finished rows) for each finished step, and after all marks the results of the steps: first the
+ * distances of a step's rows, if distances are wanted, and then their codes. In the part file of a search, each mark
+ * (record of finished rows) has two facts about all rows so far: their checksum, by which the next call finds out
+ * whether it was given the same rows, and the counts of rows outside the scale of the codebooks.
  *
  * Ranks (processes) that share the model search a part of each step's rows, and rank 0 alone has the output files. */
 #include <inttypes.h>
@@ -29,7 +29,8 @@
  * the least number of rows. */
 enum { LEAST_ROWS = DKVB__TILE_ROWS, ROOM = 64 << 20 };
 
-/* A mark in the part file of a search: facts about all rows up to the end of one step of the search. */
+/* A mark (record of finished rows) in the part file of a search: facts about all rows up to the end of one step of the
+ * search. */
 struct mark {
     uint64_t rows;
     uint64_t checksum; /* checksum of the searched rows, as dkvb__rows_checksum() computes it */
@@ -37,7 +38,7 @@ struct mark {
     /* counts of rows outside the scale of the codebooks, for all rows so far: members of dkvb_outside (outside,
      * shorter, longer, first, length and cut) */
     double length, cut;
-    uint64_t check; /* checksum of the members of struct mark before `check` */
+    uint64_t check; /* checksum of the members of struct mark that stand before `check` */
 };
 
 struct work {
@@ -46,9 +47,11 @@ struct work {
     dkvb_search_file_options o;
     struct dkvb__rows rows;
     struct dkvb__run run;
-    dkvb_mask *mask;   /* mask in force of the model: the masked and the purged key-value pairs */
-    dkvb_outside told; /* counts of rows outside the scale from earlier searches, which the caller passed in */
-    /* counts of rows outside the scale in this search into a file, including the rows of earlier, interrupted calls */
+    dkvb_mask *mask; /* mask in force of the model: the masked and the purged key-value pairs */
+    /* counts of rows outside the scale of the codebooks from earlier searches, which the caller passed in */
+    dkvb_outside told;
+    /* counts of rows outside the scale of the codebooks in this search into a file, including the rows of earlier,
+     * interrupted calls */
     dkvb_outside own;
     dkvb_search_file_report report;
     struct dkvb__search search;
@@ -77,7 +80,7 @@ static uint64_t checksum_of(const struct mark *m)
     return sum;
 }
 
-/* Returns the mark that step number `step` of a search has in the part file of the search. */
+/* Returns the mark (record of finished rows) that step number `step` of a search has in the part file of the search. */
 static struct mark mark_of(const struct work *w, uint64_t step)
 {
     struct mark m;
@@ -86,7 +89,8 @@ static struct mark mark_of(const struct work *w, uint64_t step)
     return m;
 }
 
-/* Returns the mark of the last finished step in the part file of a search; zeros if no step is finished. */
+/* Returns the mark (record of finished rows) of the last finished step in the part file of a search; zeros if no step
+ * is finished. */
 static struct mark last_mark(const struct work *w)
 {
     const struct mark none = {0};
@@ -94,8 +98,8 @@ static struct mark last_mark(const struct work *w)
     return w->partial.done > 0 ? mark_of(w, w->partial.done - 1) : none;
 }
 
-/* Reads a mark from a part file, which anybody may have written: a step with fewer rows than this library makes is
- * refused, as such steps would need more marks than the file has room for. */
+/* Reads a mark (record of finished rows) from a part file, which anybody may have written: a step with fewer rows than
+ * this library makes is refused, as such steps would need more marks than the file has room for. */
 static bool take_mark(const struct dkvb__partial_key *key, const void *mark, uint64_t *rows)
 {
     struct mark m;
@@ -109,7 +113,7 @@ static bool take_mark(const struct dkvb__partial_key *key, const void *mark, uin
     return true;
 }
 
-/* Continues an interrupted search after the rows that the marks in the part file stand for. */
+/* Continues an interrupted search after the rows that the part file records as finished. */
 static void take_up(struct work *w)
 {
     const struct mark m = last_mark(w);
@@ -128,8 +132,8 @@ static void take_up(struct work *w)
     w->search.found = w->own;
 }
 
-/* Makes the key by which a part file is recognised: what determines the codes (keys, mask, k, and the number and width
- * of the rows). */
+/* Makes the key by which the part file of an interrupted search is recognised: what determines the codes (keys, mask,
+ * k, and the number and width of the rows). */
 static struct dkvb__partial_key make_key(const struct work *w)
 {
     const struct dkvb__shape *shape = &w->cb->shape;
@@ -214,7 +218,8 @@ static dkvb_status compare_rows(struct work *w)
                                 "the rows that are given");
 }
 
-/* Adds the results and the mark of one step of a search to the part file of the search. */
+/* Adds the results of one step of a search, and the mark that records them as finished, to the part file of the
+ * search. */
 static dkvb_status add_step(struct work *w, size_t n)
 {
     struct mark m = {.rows = w->partial.rows + n};
@@ -335,8 +340,8 @@ static dkvb_status check(struct work *w, const dkvb_model *model, const float *x
     return DKVB_OK;
 }
 
-/* Checks that all ranks (processes) search with the same options. The argument `rc` is the status that this rank
- * (process) has so far. */
+/* Checks that all ranks (processes) search with the same options. The argument `rc` of check_ranks() is the status that
+ * this rank (process) has so far. */
 static dkvb_status check_ranks(const struct work *w, dkvb_status rc)
 {
     struct dkvb__ranks_input inputs[] = {{"numbers of rows", 0}, {"options of the search", 0}};

@@ -1,8 +1,8 @@
 /*
- * Sums the values of the keys that a row selects (its code), which is nearly all the work of decoding. The selected
- * rows of values lie anywhere in an array that is far larger than the caches. As the selected rows of values are
- * scattered in memory, their addresses are computed and prefetched some way ahead; the kernels then add the rows of
- * values, for every number type.
+ * Sums the values of the keys that a row selects (its code), which is nearly all the work of decoding. The rows of
+ * values that a code selects lie anywhere in an array that is far larger than the caches. As the selected rows of
+ * values are scattered in memory, their addresses are computed and prefetched some way ahead; the kernels then add the
+ * rows of values, for every number type.
  */
 #include "bottleneck/sums.h"
 

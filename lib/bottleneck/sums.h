@@ -20,16 +20,17 @@ static inline size_t dkvb__groups(const dkvb_model *m)
 
 /* Computes the logits, float[classes], of one code from the model's stored values. The arrays `group`, float[classes],
  * and `sums`, double[classes], are scratch space of dkvb__logits(). dkvb__logits() returns false if the row abstains,
- * because no pair of its code has a learned value; the logits of such a row are 0. */
+ * because no key-value pair that its code selects has learned values; the logits of such a row are 0. */
 bool dkvb__logits(const dkvb_model *model, const uint16_t *code, float *logits, float *group, double *sums);
 
-/* The work of dkvb__logits() in two steps, for callers that sum again only those groups of codebooks in which the code
- * of a row has changed. The logits that dkvb__sum_group() and dkvb__finish_logits() compute equal those of
- * dkvb__logits() bit for bit. dkvb__sum_group() sums the values that a code selects in one group of codebooks to `sum`,
- * float[classes]; this rank (process) must hold the values of the group. dkvb__finish_logits() computes the logits,
- * float[classes], from `sums`, double[classes]: the sums of all groups of codebooks, added in ascending order of the
- * groups. The array `learned` marks the key-value pairs of all ranks that have learned values, from
- * dkvb__find_learned(); NULL if this rank (process) holds the values of all pairs. */
+/* dkvb__sum_group() and dkvb__finish_logits() do the work of dkvb__logits() in two steps, for callers that sum again
+ * only those groups of codebooks in which the code of a row has changed. The logits that dkvb__sum_group() and
+ * dkvb__finish_logits() compute equal those of dkvb__logits() bit for bit. dkvb__sum_group() sums the values that a
+ * code selects in one group of codebooks to `sum`, float[classes]; this rank (process) must hold the values of the
+ * group. dkvb__finish_logits() computes the logits, float[classes], from `sums`, double[classes]: the sums of all
+ * groups of codebooks, added in ascending order of the groups. The array `learned` marks the key-value pairs of all
+ * ranks that have learned values, from dkvb__find_learned(); NULL if this rank (process) holds the values of all
+ * pairs. */
 void dkvb__sum_group(const dkvb_model *model, size_t group, const uint16_t *code, float *sum);
 bool dkvb__finish_logits(const dkvb_model *model, const uint16_t *code, const double *sums, float *logits,
                          const uint8_t *learned);
@@ -44,9 +45,10 @@ dkvb_status dkvb__find_learned(const dkvb_model *model, uint8_t *learned, const 
  * of a group of codebooks was learned. */
 struct dkvb__summing {
     const dkvb_model *model;
-    size_t row;        /* number of floats in a row of sums: one for each class, and one more in decoding */
-    size_t rows;       /* number of rows in the block whose values are being summed */
-    size_t first, end; /* range of the rows of a block whose sums of values this rank (process) adds up */
+    size_t row;  /* number of floats in a row of sums: one for each class, and one more in decoding */
+    size_t rows; /* number of rows in the block whose values are being summed */
+    /* range of the rows of a block for which this rank (process) adds up the sums of values of all ranks */
+    size_t first, end;
     /* sums of values of this rank's groups of codebooks before the ranks exchange sums, [ranks][own groups][rows of
      * that rank][floats of a row of sums] */
     float *own;
@@ -76,7 +78,7 @@ float *dkvb__summing_own(const struct dkvb__summing *s, size_t group, size_t row
 const float *dkvb__summing_all(const struct dkvb__summing *s, size_t group, size_t row);
 
 /* True if a key-value pair has learned, which means that its values are not all 0. In a model of one class, which has
- * nothing to learn, every pair counts as learned. */
+ * nothing to learn, every key-value pair counts as learned. */
 bool dkvb__pair_learned(const dkvb_model *model, size_t pair);
 
 /* Prefetches a row of `size` bytes that the caller will need soon. Only the start of a long row of values is
@@ -89,7 +91,8 @@ static inline void dkvb__prefetch_row(const void *row, size_t size)
     for (size_t i = 0; i < LINES * LINE && i < size; i += LINE)
         __builtin_prefetch(at + i);
     if (size <= LINES * LINE)
-        __builtin_prefetch(at + size - 1); /* the row of values may reach into one more cache line */
+        /* a row of values that begins within a cache line may reach into one more line */
+        __builtin_prefetch(at + size - 1);
 }
 
 #endif

@@ -6,8 +6,8 @@
  * (sums.h), not by rows. A parallel task of training takes one group of codebooks. In each codebook of its group, a
  * task adds the errors of the previous batch, then sums the values that the present batch selects, while that
  * codebook's values are in the cache. When the tasks for groups of codebooks are done, tasks for some rows each add the
- * sums of the groups and compute the errors of the rows. No sum depends on which thread ran which task, and the errors
- * of rows are added to every value in the order of the rows.
+ * sums of the groups and compute the errors of the rows. In training, no sum depends on which thread ran which task,
+ * and the errors of rows are added to every value in the order of the rows.
  *
  * During training, a row of values is padded with zeros to whole vectors: `stride` floats.
  */
@@ -140,8 +140,8 @@ static void narrow_in_place(dkvb_model *model)
         memcpy(t->row, t->values + pair * t->stride, classes * sizeof *t->row);
         dkvb__values_narrow((char *)t->values + pair * bytes, model->values_dtype, t->row, classes);
     }
-    /* After a training in place has rounded the values to a narrower type, no float32 values may stay in the memory
-     * behind them, where no purge would find them. */
+    /* After a training in the memory of the model's own values has rounded them to a narrower type, no float32 values
+     * may stay behind them in that memory, where no purge would find them. */
     dkvb__erase((char *)t->values + dkvb__own_pairs(model) * bytes,
                 dkvb__own_pairs(model) * (t->stride * sizeof *t->values - bytes));
     model->values = t->values;
@@ -360,7 +360,8 @@ struct pass {
     float *sums;
     /* sums of values that ranks (processes) exchange in training; not used by a single process */
     struct dkvb__summing shared;
-    /* errors of all ranks in the form in which ranks send them, [batch][L + RECORD]; NULL without ranks */
+    /* errors of a batch's rows from all ranks (processes), in the form in which ranks send them, [batch][L + RECORD];
+     * NULL without ranks */
     float *records;
     float *error;   /* errors of the batch's rows that will be added to values, [batch][padded row of values] */
     float *logits;  /* scratch space of the threads for the logits of a row in training, [threads][classes] */
@@ -882,7 +883,7 @@ dkvb_status dkvb_model_train_step(dkvb_model *model, const uint16_t *codes, uint
         rc = dkvb__check_live_codes(model, codes, k, n, &run);
     if (rc)
         return rc;
-    run.progress = NULL; /* one step of training is short, and must not be cancelled half way */
+    run.progress = NULL; /* a single step of training is short, and must not be cancelled half way */
     rows = dkvb__alloc(&model->mem, n, sizeof *rows);
     rc = rows ? labelled_rows(model, labels, n, rows, &count)
               : dkvb__fail(DKVB_ENOMEM, "out of memory for the order of %zu rows", n);

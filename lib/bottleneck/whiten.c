@@ -1,14 +1,14 @@
 /*
- * Half whitening multiplies rows by W = S^(-1/4), where S is the covariance of the key rows with a floor under its
- * eigenvalues. Each principal axis of the rows is divided by the square root of its standard deviation, which brings
- * axes half way towards equal weight.
+ * Half whitening multiplies rows by W = S^(-1/4), where S is the covariance of the key rows (rows on which keys are
+ * placed) with a floor under its eigenvalues. Each principal axis of the rows is divided by the square root of its
+ * standard deviation, which brings axes half way towards equal weight.
  *
  * Newton's iteration for inverse p-th roots, p = 4, computes the inverse fourth root of a matrix S in a coupled form
  * that is stable (Guo and Higham 2006, *A Schur-Newton method for the matrix p-th root and its inverse*, section 3).
- * Newton's iteration for S^(-1/4) starts from X = I and M = S / c, where c is the norm of S, and repeats
- * T = (5 I - M) / 4, X <- X T and M <- T^4 M until M is the identity; then S^(-1/4) is X c^(-1/4). All products of
- * matrices are computed by the kernels, which keep one order in every sum, so the matrix root is equal bit for bit on
- * every processor, however far it is from the exact root.
+ * Newton's iteration for S^(-1/4) starts from X = I and M = S / c, where c is the norm of S, and repeats T = (5 I - M)
+ * / 4, X <- X T and M <- T^4 M until M is the identity; then S^(-1/4) is X c^(-1/4). All products of matrices are
+ * computed by the kernels, which keep one order in every sum, so the inverse matrix root is equal bit for bit on every
+ * processor, however far it is from the exact root.
  */
 #include <math.h>
 #include <string.h>
@@ -23,8 +23,9 @@ enum {
     PART_ROWS = 1024, /* number of rows of a matrix product between two progress reports */
     /* largest number of steps of Newton's iteration; small eigenvalues grow by 2.4 a step, so 25 steps are usual */
     MOST_STEPS = 60,
-    ROWS_A_COLUMN = 16, /* number of key rows that whitening uses for each column */
-    LEAST_ROWS = 16384  /* least number of key rows that whitening uses, if there are so many */
+    ROWS_A_COLUMN = 16, /* number of key rows (rows on which keys are placed) that whitening uses for each column */
+    /* least number of key rows (rows on which keys are placed) that whitening uses, if there are so many */
+    LEAST_ROWS = 16384
 };
 
 /* For whitening, each eigenvalue of the covariance of the rows is raised by `eigenvalue_floor` times the mean

@@ -399,7 +399,8 @@ static dkvb_status read_keyinit(const struct dkvb__container *c, dkvb_codeset *s
 
 /* Reads packed codes from a codes file and unpacks them, some rows at a time, so that the packed codes of a section
  * need little memory. When codes are read from a file, the checksum of their section is checked first, so that the
- * error message tells damage from impossible codes. Unpacked codes take at most 16 times the memory of the section. */
+ * error message tells damage from impossible codes. Unpacked codes take at most 16 times the memory of the packed codes
+ * in the file. */
 static dkvb_status read_codes(const struct dkvb__container *c, const struct dkvb__section *s, const dkvb_codeset *set,
                               struct dkvb__coderows *rows, size_t n, unsigned bits)
 {

@@ -81,8 +81,8 @@ static bool name_taken(const struct dkvb__container *c, size_t count, const char
     return false;
 }
 
-/* Reads one entry of the section table of a file. The section that an entry of the table names must start directly
- * after the section before it, at the next multiple of 64 bytes. */
+/* Reads one entry of the section table of a file. The section that an entry of a file's section table names must start
+ * directly after the section before it, at the next multiple of 64 bytes. */
 static dkvb_status parse_entry(struct dkvb__container *c, size_t i, const unsigned char *e, uint64_t start)
 {
     struct dkvb__section *s = &c->sections[i];
@@ -112,7 +112,7 @@ static dkvb_status parse_entry(struct dkvb__container *c, size_t i, const unsign
     return DKVB_OK;
 }
 
-/* Checks that the bytes of the file between `from` and `to`, fewer than ALIGNMENT, are zero. */
+/* Checks that the padding bytes of a file between `from` and `to`, fewer than ALIGNMENT, are zero. */
 static dkvb_status check_padding(const struct dkvb__container *c, uint64_t from, uint64_t to)
 {
     unsigned char bytes[ALIGNMENT];
@@ -308,7 +308,7 @@ struct sink {
     /* writer of the path that an output is written to, if the output is a path and not memory */
     struct dkvb__writer writer;
     unsigned char *memory;
-    uint64_t at; /* number of bytes of the file that have been written already */
+    uint64_t at; /* number of bytes that have been written already to the file that is being made */
     struct dkvb__checksum_state sum;
     /* buffer for bytes of a section on their way to a file; NULL if no section is made by a function */
     unsigned char *piece;
@@ -326,7 +326,8 @@ static dkvb_status put(struct sink *sink, const void *data, size_t size)
     return rc;
 }
 
-/* Returns the number of bytes of a section that are made or copied at a time: whole units, at least one. */
+/* Returns the number of bytes of a file's section that are made or copied at a time: whole units (such as rows), at
+ * least one. */
 static uint64_t piece_size(const struct dkvb__part *part)
 {
     uint64_t unit = part->produce ? part->unit : 1, size = unit < PIECE ? PIECE / unit * unit : unit;
@@ -358,7 +359,8 @@ static dkvb_status put_part(struct sink *sink, const struct dkvb__part *part, ui
             break;
         dkvb__checksum_add(&sink->sum, from, size);
         if (part->produce && sink->memory)
-            sink->at += size; /* the bytes of the section are in the output's memory already */
+            /* in a file that is written to memory, the bytes of the section are at their place already */
+            sink->at += size;
         else
             rc = put(sink, from, size);
     }

@@ -30,8 +30,8 @@ struct dkvb__container {
  * section table completely, and every byte of padding must be zero. */
 dkvb_status dkvb__container_open(struct dkvb__container *c, const char *path, uint32_t kind, const dkvb_allocator *mem);
 
-/* Opens a container from an open file, or from memory. The container closes the file that it was opened from, even
- * after a failure. */
+/* Opens a libdkvb file (a model, a mask, codes or a plan) that lies in an open file or in memory.
+ * dkvb__container_take() closes the file that it was given, even after a failure. */
 dkvb_status dkvb__container_take(struct dkvb__container *c, const struct dkvb__file *file, uint32_t kind,
                                  const dkvb_allocator *mem);
 void dkvb__container_close(struct dkvb__container *c);
@@ -47,7 +47,7 @@ dkvb_status dkvb__container_need_only(const struct dkvb__container *c, const cha
 dkvb_status dkvb__container_need(const struct dkvb__container *c, const char *name, uint32_t dtype, uint64_t size,
                                  const struct dkvb__section **section);
 
-/* Reads a section into `to`, which has room for the section, and checks its checksum. */
+/* Reads a section of a file into `to`, which has room for the section, and checks its checksum. */
 dkvb_status dkvb__section_read(const struct dkvb__container *c, const struct dkvb__section *s, void *to);
 
 /* Reads a section piece by piece without keeping its bytes, and checks its checksum. */
@@ -60,8 +60,9 @@ dkvb_status dkvb__section_read_new(const struct dkvb__container *c, const struct
 dkvb_status dkvb__section_check(const char *path, const struct dkvb__section *s, const void *data);
 
 /* A callback that makes `size` bytes of a section of a file, beginning at `offset`. The writer of a file asks the
- * callback for every byte of the section once, in ascending order, in pieces of whole units (even the last piece of a
- * section). If the callback that makes the section fails, the writing ends, and no file appears. */
+ * callback for every byte of the section once, in ascending order, in pieces of whole units, such as rows (even the
+ * last piece of a section). If the callback that makes the bytes of a section fails, the writing of the file ends, and
+ * no file appears. */
 typedef dkvb_status (*dkvb__produce_fn)(void *context, uint64_t offset, void *to, size_t size);
 
 /* A section of a file that is to be written. The bytes of a section lie in memory, or a function makes them piece by
@@ -75,10 +76,12 @@ struct dkvb__part {
     /* function that makes the bytes of the section piece by piece; if NULL, the bytes lie in memory at `data` */
     dkvb__produce_fn produce;
     void *context; /* first argument of the function `produce`, which makes the bytes of the section */
-    size_t unit;   /* number of bytes in a unit of the section, for example a row; `size` is a multiple of `unit` */
+    /* number of bytes of a unit, such as a row, of which the section of a file consists; `size` is a multiple of
+     * `unit` */
+    size_t unit;
 };
 
-/* Returns a section to be written whose bytes lie in memory. */
+/* Returns a section of a file to be written whose bytes lie in memory. */
 static inline struct dkvb__part dkvb__part_of(const char *name, uint32_t dtype, uint32_t flags, const void *data,
                                               uint64_t size)
 {

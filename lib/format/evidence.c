@@ -1,5 +1,6 @@
-/* Reads and writes the section "evidence" of model files: a record for each journal entry, in order. A model file need
- * not have the section "evidence"; journal entries without a record in the section are chained without evidence. */
+/* Reads and writes the section "evidence" of model files: a record of hashes for each journal entry, in order. A model
+ * file need not have the section "evidence" (hashes of facts about what journal entries forgot); an entry without a
+ * record there enters the journal's chain of hashes without such facts. */
 #include <string.h>
 
 #include "base/bytes.h"
@@ -25,7 +26,8 @@ static bool is_zero(const uint8_t bytes[32])
     return memcmp(bytes, zeros, sizeof zeros) == 0;
 }
 
-/* Compares the evidence of a journal entry (its hashes and salt) with the entry itself. */
+/* Compares the evidence of a journal entry (hashes and a salt that commit to the forgotten rows) with the entry
+ * itself. */
 static const char *evidence_fault(const struct dkvb__record *r, const unsigned char *b)
 {
     uint32_t flags = dkvb__read32(b);
@@ -91,7 +93,8 @@ size_t dkvb__evidence_size(const struct dkvb__journal *j)
     return 8 + j->count * RECORD_SIZE;
 }
 
-/* Writes the record of evidence of one journal entry, and returns the place of the next record. */
+/* Writes the evidence of one journal entry (hashes and a salt) as a record, and returns the place of the next
+ * record. */
 static unsigned char *write_record(const struct dkvb__record *r, unsigned char *to)
 {
     dkvb__write32(to, (r->salted ? HAS_SALT : 0u) | (r->commits_to_rows ? HAS_ROWS : 0u) |

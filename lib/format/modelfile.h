@@ -9,7 +9,8 @@
 
 enum {
     DKVB__SHAPE_SIZE = 96, /* size of the section "shape" of a model file in bytes */
-    /* offset of the flags in the section "shape", after the six u32 C, K, d, m, L, k (docs/format.md) */
+    /* offset of the flags in the section "shape" of a model file, after six sizes of 4 bytes (codebooks, keys,
+     * dimensions of keys and of rows, classes, k) */
     DKVB__AT_FLAGS = 24,
     DKVB__AT_TRIALS = 28,
     DKVB__AT_ROWS = 32,
@@ -38,15 +39,15 @@ enum {
 dkvb_status dkvb__model_write(const dkvb_model *model, struct dkvb__output *to);
 dkvb_status dkvb__model_take(dkvb_model **out, const struct dkvb__file *file, const dkvb_allocator *mem);
 
-/* The section "evidence" (hashes of journal entries) is read after the journal of the model was read, and written for
- * all journal entries. */
+/* The section "evidence" (hashes of facts about what journal entries forgot) is read after the journal of the model was
+ * read, and written for all journal entries. */
 dkvb_status dkvb__evidence_read(dkvb_model *m, struct dkvb__reader bytes);
 size_t dkvb__evidence_size(const struct dkvb__journal *j);
 void dkvb__evidence_write(const struct dkvb__journal *j, unsigned char *to);
 
-/* The section "terms" (what each forget request asked for) is read after the journal of the model was read, and before
- * the evidence, whose hashes cover the terms. The size of the section "terms" is 0 if no journal entry has terms; a
- * section of size 0 is not written. */
+/* The section "terms" (what each forget request asked for) is read after the journal of the model and before the
+ * section "evidence", whose hashes cover the terms. The size of the section "terms" (what forget requests asked for) is
+ * 0 if no journal entry has terms; a section of size 0 is not written. */
 dkvb_status dkvb__terms_read(dkvb_model *m, struct dkvb__reader bytes);
 size_t dkvb__terms_section_size(const struct dkvb__journal *j);
 void dkvb__terms_write(const struct dkvb__journal *j, unsigned char *to);

@@ -438,7 +438,8 @@ static dkvb_status take_list(const struct reading *r, struct dkvb__reader *bytes
     return DKVB_OK;
 }
 
-/* Returns the fault of a journal entry in comparison with the entries before it, or NULL. */
+/* Returns a text on how a journal entry contradicts itself or the entries before it, such as "is of an unknown kind",
+ * or NULL if the entry is valid. */
 static const char *record_fault(const dkvb_model *m, const struct dkvb__record *record)
 {
     const struct dkvb__journal *j = &m->journal;
@@ -492,7 +493,7 @@ static dkvb_status parse_record(const struct reading *r, struct dkvb__reader *by
     return fault ? bad_record(r, index, fault) : DKVB_OK;
 }
 
-/* Checks that exactly the journal entries whose pairs are masked have lists of pairs. */
+/* Checks that a journal entry has a list of key-value pairs exactly if its pairs are masked now. */
 static dkvb_status check_lists(const struct reading *r, const dkvb_model *m)
 {
     for (size_t i = 0; i < m->journal.count; i++) {
@@ -530,7 +531,7 @@ static dkvb_status parse_journal(const struct reading *r, struct dkvb__reader by
 
 typedef dkvb_status (*parse_fn)(const struct reading *, struct dkvb__reader, dkvb_model *);
 
-/* Reads a section of bytes and passes it to the section's parser. */
+/* Reads a section of bytes of a model file and passes it to the section's parser. */
 static dkvb_status read_parsed(const struct reading *r, const char *name, dkvb_model *m, parse_fn parse)
 {
     const struct dkvb__section *s;
@@ -574,7 +575,8 @@ static dkvb_status parse_columns(const struct reading *r, struct dkvb__reader by
     size_t count = r->shape.input_dim;
     char where[320], *to;
 
-    /* the number of column names is checked against the size of the section before memory for pointers is allocated */
+    /* the number of column names is checked against the size of the section "columns" before memory for pointers is
+     * allocated */
     if (bytes.left / 3 < count)
         return dkvb__fail(DKVB_EFORMAT, "%.300s: section columns has %zu bytes for the names of %zu columns",
                           r->file.file.path, bytes.left, count);

@@ -1,11 +1,12 @@
 /*
  * Reads and writes plan files: a plan of forgetting that was made, to be applied later (docs/format.md).
  *
- * The section "plan" of a plan file is one stream of numbers and arrays. The same functions measure, write and read the
- * plan's stream, so that measuring, writing and reading cannot differ. The plan file of a forgetting with the strength
- * `exact` holds whole files within sections: the section "values" is a model file with the new values. If the plan has
- * new keys, the section "keys" of the plan file is the model that replaces the old one, and the section "codes" is the
- * codeset of the new model.
+ * The section "plan" of a plan file holds a plan of forgetting as one stream of numbers and arrays. The same functions
+ * measure, write and read the bytes of a plan of forgetting, so that measuring, writing and reading cannot differ. The
+ * plan file of a forgetting with the strength `exact` (training again without the forgotten rows) holds whole files
+ * within sections: the section "values" is a model file with the new values. If a plan of forgetting has new keys, the
+ * section "keys" of the plan file is the model that replaces the old one, and the section "codes" is the codeset of the
+ * new model.
  */
 #include <string.h>
 
@@ -20,15 +21,15 @@
 
 enum way { MEASURE, WRITE, READ };
 
-/* The stream of a plan's numbers and arrays in a plan file. After the first failure of reading a plan, whose status
- * stays in `rc`, nothing more of the plan's stream is read. */
+/* A plan of forgetting as one stream of bytes, the numbers and arrays of the section "plan" of a plan file. After the
+ * first failure of reading a plan of forgetting, whose status stays in `rc`, no more bytes of the plan are read. */
 struct stream {
     enum way way;
     const dkvb_allocator *mem;
     const char *path;
-    size_t size;              /* number of bytes of the plan's stream that were measured or written so far */
-    unsigned char *to;        /* memory that the stream of a plan is written to, if a plan is being written */
-    struct dkvb__reader from; /* the bytes of the stream of a plan, if a plan is being read */
+    size_t size;       /* number of bytes of the plan of forgetting that were measured or written so far */
+    unsigned char *to; /* memory that the bytes of a plan of forgetting are written to, if a plan is being written */
+    struct dkvb__reader from; /* the bytes of a plan of forgetting, if a plan is being read from a file */
     dkvb_status rc;
 };
 
@@ -84,7 +85,7 @@ static void pass_count(struct stream *s, size_t *value)
     *value = (size_t)number;
 }
 
-/* Measures, writes or reads a fraction from 0 to 1 in the stream of a plan. */
+/* Measures, writes or reads a fraction from 0 to 1 in the bytes of a plan of forgetting. */
 static void pass_share(struct stream *s, double *value)
 {
     pass(s, value, sizeof *value);
@@ -92,8 +93,8 @@ static void pass_share(struct stream *s, double *value)
         fail(s, "a share is not 0 to 1");
 }
 
-/* Measures, writes or reads an array of a plan, whose elements have `size` bytes. When an array of a plan is read from
- * a plan file, memory for the array is allocated, never more than the file has bytes. */
+/* Measures, writes or reads an array of a plan of forgetting, whose elements have `size` bytes. When an array of a plan
+ * of forgetting is read from a plan file, memory for the array is allocated, never more than the file has bytes. */
 static void *pass_array(struct stream *s, void *array, size_t count, size_t size)
 {
     if (s->way == READ && !s->rc && (size == 0 || count > s->from.left / size))
@@ -108,7 +109,7 @@ static void *pass_array(struct stream *s, void *array, size_t count, size_t size
     return array;
 }
 
-/* Measures, writes or reads an array of a plan, whose pointer may be NULL. */
+/* Measures, writes or reads an array of a plan of forgetting; the pointer to the array may be NULL. */
 static void *pass_optional(struct stream *s, void *array, size_t count, size_t size)
 {
     bool there = array != NULL;
@@ -132,7 +133,8 @@ static void *pass_marks(struct stream *s, uint8_t *marks, uint32_t classes)
     return marks;
 }
 
-/* Measures, writes or reads the effects of a plan as counts of rows; fractions and intervals follow from the counts. */
+/* Measures, writes or reads the effects of a plan of forgetting on each class as counts of rows; fractions and
+ * intervals follow from the counts. */
 static void pass_effects(struct stream *s, dkvb_plan *plan)
 {
     if (s->way == READ && !s->rc && plan->classes > s->from.left / (5 * sizeof(uint64_t)))
@@ -189,7 +191,7 @@ static dkvb_mask *pass_mask(struct stream *s, dkvb_mask *mask)
     return mask;
 }
 
-/* Measures, writes or reads a text of a plan, at most `most` bytes; NULL stays NULL. */
+/* Measures, writes or reads a text of a plan of forgetting, at most `most` bytes; NULL stays NULL. */
 static char *pass_text(struct stream *s, char *text, size_t most)
 {
     size_t size = text ? strlen(text) + 1 : 0;
@@ -201,7 +203,8 @@ static char *pass_text(struct stream *s, char *text, size_t most)
         return NULL;
     text = pass_array(s, text, size, 1);
     if (!s->rc && (text[size - 1] != '\0' || strlen(text) + 1 != size || !dkvb__utf8_valid(text, size - 1))) {
-        /* a text read from a plan file gets a NUL at its last byte, as the plan frees each text by its length */
+        /* a text of a plan of forgetting, read from a file, gets a NUL at its last byte, as the plan frees each text by
+         * its length */
         text[size - 1] = '\0';
         fail(s, "a text is not UTF-8 without control characters");
     }
@@ -285,8 +288,8 @@ static void pass_again(struct stream *s, dkvb_plan *plan)
     }
 }
 
-/* Measures, writes or reads the numbers and arrays of a plan, except the plans of its single requests and the results
- * of the strength `exact`. */
+/* Measures, writes or reads the numbers and arrays of a plan of forgetting, except the plans of its single requests and
+ * the results of training again without the forgotten rows. */
 static void pass_plan(struct stream *s, dkvb_plan *plan)
 {
     dkvb_forget_request *q = &plan->request;
@@ -327,8 +330,8 @@ static void pass_plan(struct stream *s, dkvb_plan *plan)
         fail(s, "ids are missing");
 }
 
-/* Checks everything in a plan read from a file that dkvb_forget_apply() relies on. If `plan` is the plan of one request
- * within a larger plan, the argument `of` is the larger plan, otherwise NULL. */
+/* Checks everything in a plan of forgetting read from a file that dkvb_forget_apply() relies on. If `plan` is the plan
+ * of one forget request within a larger plan, the argument `of` is the larger plan, otherwise NULL. */
 static void check_plan(struct stream *s, const dkvb_plan *plan, const dkvb_plan *of)
 {
     bool exact = plan->info.strength == DKVB_STRENGTH_EXACT;
@@ -351,7 +354,7 @@ static void pass_parts(struct stream *s, dkvb_plan *plan)
     size_t count = plan->part_count, forgotten = 0;
 
     pass_count(s, &count);
-    /* the plan of one request within a larger plan takes more than 32 numbers of 64 bits in the plan file */
+    /* the plan of one forget request within a larger plan takes more than 32 numbers of 64 bits in the plan file */
     if (s->way == READ && !s->rc && count > s->from.left / (32 * sizeof(uint64_t)))
         fail(s, "it is cut off");
     if (s->way == READ && !s->rc && count > 0) {
@@ -388,8 +391,8 @@ static void free_image(struct dkvb__output *image, const dkvb_allocator *mem)
     dkvb__free_erased(mem, image->memory);
 }
 
-/* Writes the new values of a plan as a model without names and journal, as the model that the plan is applied to has
- * names and journal. */
+/* Writes the new values of a plan of forgetting as a model without names and journal, as the model that the plan is
+ * applied to has names and journal. */
 static dkvb_status write_values(const dkvb_plan *plan, struct dkvb__output *to)
 {
     struct dkvb_model bare = *plan->after;
@@ -403,7 +406,8 @@ static dkvb_status write_values(const dkvb_plan *plan, struct dkvb__output *to)
 
 dkvb_status dkvb_plan_save(const dkvb_plan *plan, const char *path)
 {
-    /* the functions that write a plan to a file also serve to read a plan, so they take a plan that is not const */
+    /* the functions that write a plan of forgetting to a file also serve to read one, so they take a plan that is not
+     * const */
     dkvb_plan copy = *plan;
     struct stream s = {.way = MEASURE, .mem = &plan->mem, .path = path};
     struct images images = {0};
@@ -448,7 +452,8 @@ dkvb_status dkvb_plan_save(const dkvb_plan *plan, const char *path)
     free_image(&images.values, images.values.memory ? &plan->after->mem : s.mem);
     free_image(&images.keys, images.keys.memory ? &plan->placed->mem : s.mem);
     free_image(&images.codes, images.codes.memory ? &plan->placed_set->mem : s.mem);
-    dkvb__erase(&copy, sizeof copy); /* the copy of the plan is erased, as it holds the salt */
+    /* the copy of the plan of forgetting is erased, as it holds the salt with which the forgotten rows were hashed */
+    dkvb__erase(&copy, sizeof copy);
     return rc;
 }
 
@@ -513,8 +518,8 @@ static dkvb_status read_codes(const struct dkvb__container *c, dkvb_codeset **ou
     return rc;
 }
 
-/* Checks that the plan file of a forgetting with the strength `exact` has every stored file (values, keys, codes) that
- * its plan needs. */
+/* Checks that the plan file of a forgetting with the strength `exact` (training again without the forgotten rows) has
+ * every stored file (values, keys, codes) that its plan needs. */
 static dkvb_status check_exact(const char *path, const dkvb_plan *plan)
 {
     bool exact = plan->info.strength == DKVB_STRENGTH_EXACT, placed = exact && plan->info.keys == DKVB_KEYS_PLACED;

@@ -1,5 +1,5 @@
-/* Reads and writes the section "terms" of model files: for each journal entry that has terms, the request, its limits,
- * and what was measured. */
+/* Reads and writes the section "terms" of model files: for each journal entry that has terms, the forget request, its
+ * limits on lost accuracy, and what was measured. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -50,13 +50,14 @@ dkvb_status dkvb__terms_read(dkvb_model *m, struct dkvb__reader bytes)
     uint64_t last = 0;
     dkvb_status rc = DKVB_OK;
 
-    if (bytes.left == 0) /* writers leave the section "terms" out if it would be empty */
+    /* writers leave the section "terms" (what forget requests asked for) out of a model file if it would be empty */
+    if (bytes.left == 0)
         rc = dkvb__fail(DKVB_EFORMAT, "%.300s: section terms is empty", m->path);
     while (!rc && bytes.left > 0)
         rc = read_record(m, &bytes, &last);
     for (size_t i = 0; !rc && i < m->journal.count; i++)
-        /* in a model file without the section "evidence", the journal's chain of hashes is computed from the journal
-         * entries alone */
+        /* in a model file without the section "evidence" (hashes of facts about forgotten rows), the journal's chain of
+         * hashes is computed from the journal entries alone */
         dkvb__evidence_chain(m, i);
     return rc;
 }

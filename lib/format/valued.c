@@ -86,8 +86,8 @@ size_t dkvb__valued_spread(const struct dkvb__shape *s, const uint64_t *bits, si
     const char *from = values + (pairs - stored) * row;
     bool left_out = false, least = stored == dkvb__valued_least(pairs);
 
-    /* Moving rows of values to their places within the array overwrites no row too early: from each pair on, there are
-     * at least as many places as rows still to move. */
+    /* Moving rows of values to their places within the array overwrites no row too early: from each key-value pair on,
+     * there are at least as many places as rows still to move. */
     for (size_t pair = 0; pair < pairs; pair++) {
         char *to = values + pair * row;
 

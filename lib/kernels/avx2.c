@@ -87,33 +87,36 @@ static inline uint64_t word_not_above(const int32_t *p, int32_t x)
 }
 
 /*
- * Products of bytes are summed in 16 bits where possible. The instruction vpmaddubsw adds two products of key and row
- * bytes in 16 bits, without overflow (kernels.h). Adding further products of key and row bytes takes one instruction if
- * the sum has 16 bits, but two if it has 32 bits. To save instructions, the products of a run of quads (groups of four
- * dimensions) are added in 16 bits, and the sums of the runs in 32 bits.
+ * Products of key and row bytes are summed in 16 bits where possible. The instruction vpmaddubsw adds two products of
+ * key and row bytes in 16 bits, without overflow (kernels.h). Adding further products of key and row bytes takes one
+ * instruction if the sum has 16 bits, but two if it has 32 bits. To save instructions, the products of a run of quads
+ * (groups of four dimensions) are added in 16 bits, and the sums of the runs in 32 bits.
  *
  * A row's stored bytes are called s, a key's numbers k, a key's stored bytes u = k + 64. The 16-bit sum of the products
- * of row and key bytes begins at -64 sum s, modulo 2^16, where s are the row's bytes. Adding the products u s = k s +
- * 64 s of key and row bytes may wrap around on the way; the end result is congruent to sum k s modulo 2^16. As a key's
- * numbers k lie within -63 to 63, the sum of the products k s with a row's bytes s is at most 63 sum |s|. If 63 times
- * the sum |s| over the row bytes s of a run of quads is below 2^15, the run's 16-bit sum of products, read as a signed
- * number, is exact for every key. To stay exact, a run of quads ends before the sum |s| of any row's bytes s would
- * exceed MOST_IN_RUN = 520 in either half of the quads (vpmaddubsw keeps the halves apart). One quad adds at most 2 *
- * 126 to the sum of a row's absolute bytes in a half of the quads, so every run of quads but the last has at least two
- * quads; usual rows have runs of eight quads.
+ * of row and key bytes begins at -64 sum s, modulo 2^16, where s are the row's bytes. With row bytes s, key numbers k
+ * and key bytes u = k + 64, adding the products u s = k s + 64 s may wrap around on the way; with the start -64 sum s,
+ * the end result is congruent to sum k s modulo 2^16. As a key's numbers k lie within -63 to 63, the sum of the
+ * products k s with a row's bytes s is at most 63 sum |s|. If 63 times the sum |s| over the row bytes s of a run of
+ * quads (groups of four dimensions) is below 2^15, the run's 16-bit sum of products, read as a signed number, is exact
+ * for every key. To stay exact, a run of quads (groups of four dimensions) ends before the sum |s| of any row's bytes s
+ * would exceed MOST_IN_RUN = 520 in either half of the quads (vpmaddubsw keeps the halves apart). One quad (four
+ * dimensions) adds at most 2 * 126 to the sum of a row's absolute bytes in a half of the quads, so every run of quads
+ * but the last has at least two quads; usual rows have runs of eight quads.
  */
 enum { SCORE_ZERO = 0, MOST_IN_RUN = 32767 / DKVB__STEPS, MOST_RUNS = DKVB__MOST_QUADS / 2 };
 
 struct runs {
-    /* number of runs (groups of quads summed in 16 bits), and the quad at which each run ends */
+    /* number of runs (groups of quads summed in 16 bits; a quad is four dimensions), and the number of the quad at
+     * which each run ends */
     size_t count, end[MOST_RUNS];
     /* for each run of quads and each row, the number -64 sum s over the row's bytes s, from which the run's 16-bit sums
      * start: two numbers of 16 bits, one for each half of the quads */
     int32_t start[MOST_RUNS][DKVB__SCORE_ROWS];
 };
 
-/* Ends the present run of quads, whose products are summed in 16 bits, before quad number `quads`. The argument `sum`
- * of end_run() has the sums of each row's bytes over both halves of the run's quads. */
+/* Ends the present run of quads (groups of four dimensions whose products are summed in 16 bits) before quad number
+ * `quads`. The argument `sum` of end_run() has, for each row, the sums of its bytes over the two halves of a run of
+ * quads (groups of four dimensions). */
 static void end_run(struct runs *runs, size_t quads, __m128i sum)
 {
     _mm_storeu_si128((void *)runs->start[runs->count], _mm_sub_epi16(_mm_setzero_si128(), _mm_slli_epi16(sum, 6)));
@@ -201,7 +204,8 @@ static void score(int32_t *scores, size_t stride, const int8_t *rows, size_t cou
 /* kernels/nearest.h defines nearest() by means of the vector functions in the including kernel file */
 #include "kernels/nearest.h"
 
-/* A tile of a matrix product needs 12 sums, 2 columns and a number of a row, which fit in 16 registers. */
+/* A tile of a matrix product needs 12 vectors of sums, 2 vectors of columns and one number of a row, which fit in 16
+ * registers. */
 enum { DENSE_LANES = 8, DENSE_ROWS = 6, DENSE_PANELS = 1 };
 typedef __m256 dense_vector;
 

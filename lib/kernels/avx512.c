@@ -123,7 +123,9 @@ enum {
     DENSE_LANES = 16,
     DENSE_ROWS = 12,
     DENSE_PANELS = 2
-}; /* a tile of a matrix product needs 24 sums, 2 columns and 1 number of a row, which use 27 of 32 registers */
+    /* a tile of a matrix product needs 24 vectors of sums, 2 vectors of columns and one number of a row, which use 27
+     * of 32 registers */
+};
 typedef __m512 dense_vector;
 
 static inline dense_vector dense_load(const float *p)

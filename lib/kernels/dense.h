@@ -3,9 +3,9 @@
  * products. A kernel file (such as avx2.c) that includes dense.h first defines the vector type, the functions of
  * vectors and the sizes of tiles that dense.h uses.
  *
- * `dense_vector` is a vector of DENSE_LANES floats; DENSE_ROWS and DENSE_PANELS are the numbers of rows and panels of a
- * tile of a matrix product. `dense_load(p)` loads a vector from memory, `dense_store(p, v)` stores one, and
- * `dense_all(p)` sets all lanes to *p. `dense_madd(a, b, c)` returns a * b + c, rounded once.
+ * `dense_vector` is a vector of DENSE_LANES floats; a tile of a matrix product has DENSE_ROWS rows and DENSE_PANELS
+ * panels of 16 columns. `dense_load(p)` loads a vector from memory, `dense_store(p, v)` stores one, and `dense_all(p)`
+ * sets all lanes to *p. `dense_madd(a, b, c)` returns a * b + c, rounded once.
  */
 #ifndef DKVB_KERNELS_DENSE_H
 #define DKVB_KERNELS_DENSE_H
@@ -16,21 +16,22 @@
 #include "kernels/kernels.h"
 
 /* A matrix product goes along its inner dimension (depth) in stretches of DENSE_DEPTH numbers, and takes DENSE_GROUP
- * panels of the right matrix as a group. To reuse the cache, all panels of a group are multiplied along one stretch of
- * the product's inner dimension (its depth) before the next stretch begins. In a matrix product, the rows of a tile
- * take 12 to 24 KiB and stay in the L1 cache; one stretch of the depth of a group of panels takes 256 KiB and stays in
- * the L2 cache. From one stretch of the inner dimension to the next, the sums of a matrix product are kept in its
- * result `out`, where they are as exact as in a register. */
+ * panels (of 16 columns) of the right matrix as a group. To reuse the cache, all panels of a group (of 16 columns each)
+ * are multiplied along one stretch of the product's inner dimension (its depth) before the next stretch begins. In a
+ * matrix product, the rows of a tile take 12 to 24 KiB and stay in the L1 cache; one stretch of the depth of a group of
+ * panels takes 256 KiB and stays in the L2 cache. From one stretch of a matrix product's inner dimension to the next,
+ * the sums are kept in the result `out`, where they are as exact as in a register. */
 enum { DENSE_DEPTH = 512, DENSE_GROUP = 8, DENSE_VECTORS = DKVB__PANEL / DENSE_LANES };
 
-/* Copies of some rows of the left matrix of a product, cut to one stretch of its inner dimension. The copied rows of
- * the left matrix lie side by side, at a distance that the compiler knows. */
+/* Copies of some rows of the left matrix of a product, cut to one stretch of its inner dimension. The copied rows of a
+ * product's left matrix lie side by side, at a distance that the compiler knows. */
 struct dense_rows {
     float a[DENSE_ROWS][DENSE_DEPTH];
     /* first row of the left matrix and number of rows that are copied to the tile; missing rows are zeros, and their
      * results are dropped */
     size_t first, count;
-    size_t from, to; /* range of the inner dimension (depth) of the product that the copies of the rows cover */
+    /* range of the inner dimension (depth) of a matrix product that the copied rows of the left matrix cover */
+    size_t from, to;
 };
 
 static void dense_rows_take(struct dense_rows *t, const struct dkvb__product *p, size_t first)
@@ -43,14 +44,14 @@ static void dense_rows_take(struct dense_rows *t, const struct dkvb__product *p,
         memset(t->a[t->count], 0, (DENSE_ROWS - t->count) * sizeof t->a[0]);
 }
 
-/* Returns the number of columns of the matrix in the panel that begins at `column`. */
+/* Returns the number of columns that the matrix has in the panel (of 16 columns) that begins at `column`. */
 static inline size_t dense_width(const struct dkvb__product *p, size_t column)
 {
     return p->columns - column < DKVB__PANEL ? p->columns - column : DKVB__PANEL;
 }
 
-/* Loads the first sums of a matrix product for one row and panel: the product's start values, or the sums over the
- * stretches of the inner dimension that are done. */
+/* Loads the first sums of a matrix product for one row and panel (16 columns): the product's start values, or the sums
+ * over the stretches of the inner dimension that are done. */
 static inline __attribute__((always_inline)) void dense_begin(dense_vector *sums, const struct dkvb__product *p,
                                                               const struct dense_rows *t, size_t r, size_t column)
 {
@@ -68,7 +69,7 @@ static inline __attribute__((always_inline)) void dense_begin(dense_vector *sums
         sums[v] = dense_load(from + v * DENSE_LANES);
 }
 
-/* Writes the final sums of one row and panel to the product's output. */
+/* Writes the final sums of one row and panel (16 columns) to the product's output. */
 static void dense_finish(const struct dkvb__product *p, float *sums, size_t row, size_t column)
 {
     const float *add = p->add + row * p->out_stride + column;
@@ -95,8 +96,8 @@ static inline __attribute__((always_inline)) void dense_end(const dense_vector *
         memcpy(out, edge, dense_width(p, column) * sizeof *out);
 }
 
-/* Multiplies one tile of rows of the left matrix by some panels. dense_tile() is inlined with constant arguments `rows`
- * and `panels`, so that all sums of the tile stay in registers. */
+/* Multiplies one tile of rows of the left matrix by some panels (of 16 columns) of the right one. dense_tile() is
+ * inlined with constant arguments `rows` and `panels`, so that all sums of the tile stay in registers. */
 static inline __attribute__((always_inline)) void dense_tile(const struct dkvb__product *p, const struct dense_rows *t,
                                                              size_t panel, size_t rows, size_t panels)
 {
@@ -137,8 +138,8 @@ static __attribute__((noinline)) void dense_whole(const struct dkvb__product *p,
     dense_tile(p, t, panel, DENSE_ROWS, DENSE_PANELS);
 }
 
-/* Multiplies the rows of the left matrix that fill no tile, or the last panel: one panel at a time, with a half tile
- * of rows if the rows fit. */
+/* Multiplies the rows of the left matrix that fill no tile, or the last panel of 16 columns: one panel at a time, with
+ * a half tile of rows if the rows fit. */
 static __attribute__((noinline)) void dense_half(const struct dkvb__product *p, const struct dense_rows *t,
                                                  size_t panel)
 {
@@ -151,7 +152,8 @@ static __attribute__((noinline)) void dense_single(const struct dkvb__product *p
     dense_tile(p, t, panel, DENSE_ROWS, 1);
 }
 
-/* Multiplies the rows of one tile of the left matrix by the panels from `panel` to below `end`. */
+/* Multiplies the rows of one tile of the left matrix by the right matrix's panels (of 16 columns) from `panel` to below
+ * `end`. */
 static void dense_row_of_tiles(const struct dkvb__product *p, const struct dense_rows *t, size_t panel, size_t end)
 {
     bool half = t->count <= DENSE_ROWS / 2;

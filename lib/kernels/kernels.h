@@ -58,8 +58,8 @@ struct dkvb__lookup {
     /* indices of the nearest keys, [n][k], equal distances by index; 0xFFFF fills the places if fewer than k keys are
      * alive */
     uint16_t *index;
-    const int8_t *rows;   /* projected rows of the tile, [quads][16][4] */
-    size_t n;             /* number of rows in the tile, 1 to 16; the remaining places of the tile may hold any bytes */
+    const int8_t *rows;   /* projected rows of one tile, [quads][16][4] */
+    size_t n;             /* number of rows in a tile, 1 to 16; the remaining places of the tile may hold any bytes */
     const uint8_t *keys;  /* keys of the codebook, [words * 4][quads][16][4] */
     const int32_t *norms; /* squared norm of each key, [words * 64], or DKVB__DEAD for keys that must not be found */
     size_t words, quads, k;
@@ -68,7 +68,7 @@ struct dkvb__lookup {
 enum { DKVB__SCORE_ROWS = 4 };
 
 /* The right-hand matrix of a product lies in panels of 16 columns: float[panels][depth][16]. Padding columns of the
- * last panel of a matrix are zeros. */
+ * last panel of a matrix (a panel has 16 columns) are zeros. */
 enum { DKVB__PANEL = 16 };
 
 static inline size_t dkvb__panels(size_t columns)
@@ -87,11 +87,11 @@ struct dkvb__product {
     float *out;          /* result of the matrix product, [rows][out_stride] */
     size_t out_stride;   /* number of floats from one row to the next in the product's arrays `out` and `add` */
     const float *a;      /* left matrix of the matrix product, [rows][a_stride] */
-    size_t a_stride;     /* number of floats from one row to the next in `a`, at least `depth` */
-    size_t rows, depth;  /* number of rows of `a`, and the inner dimension of the product, at least 1 */
+    size_t a_stride;     /* number of floats from one row of the left matrix `a` to the next, at least `depth` */
+    size_t rows, depth;  /* number of rows of the left matrix `a`, and the inner dimension of the product, at least 1 */
     const float *panels; /* right matrix b of the matrix product, in panels of 16 columns */
     size_t columns;
-    const float *start; /* start values of the sums of a product, [panels * 16] */
+    const float *start; /* start values of the sums of a matrix product, [panels * 16] */
     /* matrix that is added to the product, laid out like `out`; NULL: nothing is added; must not be `out` */
     const float *add;
     uint32_t activation;
@@ -133,8 +133,8 @@ struct dkvb__kernels {
 
     /* Adds rows of values: sums[l] += rows[r][l] for `count` rows, r ascending, in single precision. The argument
      * `sums` of add_values() is float[classes]; each row has `classes` finite values of the type `dtype`,
-     * DKVB_DTYPE_F32, _F16 or _BF16. The caller prefetches rows of values of up to DKVB__LONG_ROW bytes, and only the
-     * first DKVB__SWEEP of longer rows. */
+     * DKVB_DTYPE_F32, _F16 or _BF16. The caller of the kernel add_values() prefetches whole rows of values of up to
+     * DKVB__LONG_ROW bytes; of longer rows, it prefetches only the first DKVB__SWEEP. */
     void (*add_values)(float *sums, const void *const *rows, size_t count, size_t classes, uint32_t dtype);
 };
 
@@ -172,7 +172,7 @@ static inline void dkvb__top_clear(int32_t *dist, uint16_t *index, size_t k)
     }
 }
 
-/* Replaces the farthest key of the heap by key j, and lets key j sink below keys that are farther. */
+/* Replaces the farthest key of the heap of nearest keys by key j, and lets key j sink below keys that are farther. */
 static inline void dkvb__top_sink(int32_t *dist, uint16_t *index, size_t k, int32_t d, uint16_t j)
 {
     size_t i = 0;
@@ -192,7 +192,7 @@ static inline void dkvb__top_sink(int32_t *dist, uint16_t *index, size_t k, int3
 }
 
 /* Puts key j into the heap of nearest keys if key j is nearer than the farthest key. The keys of a codebook must be put
- * into the heap in ascending order. */
+ * into the heap of nearest keys in ascending order. */
 static inline void dkvb__top_insert(int32_t *dist, uint16_t *index, size_t k, int32_t d, size_t j)
 {
     if (d < dist[0])

@@ -50,15 +50,17 @@ struct dkvb__product dkvb__matrix_product(const struct dkvb__matrix *m)
     };
 }
 
-/* Numbers of rows and panels in a piece of a matrix product. A piece of a matrix product has so many rows that a panel
- * in the cache is used often (with pieces of 96 rows, products took a tenth longer than with 276). A matrix product is
- * divided into so many pieces that no thread waits long for another thread. */
+/* Numbers of rows and of panels (of 16 columns) in a piece of a matrix product, which one parallel task computes. A
+ * piece of a matrix product has so many rows that a panel (16 columns) in the cache is used often (with pieces of 96
+ * rows, products took a tenth longer than with 276). A matrix product is divided into so many pieces that no thread
+ * waits long for another thread. */
 enum { PIECE_ROWS = 276, PIECE_PANELS = 8, PIECES_A_THREAD = 8 };
 
 struct pieces {
     const struct dkvb__product *whole;
-    size_t rows, panels; /* numbers of rows and panels in a piece of a matrix product */
-    size_t across;       /* number of pieces of a matrix product that lie side by side */
+    /* numbers of rows and of panels (of 16 columns) in a piece of a matrix product, which one parallel task computes */
+    size_t rows, panels;
+    size_t across; /* number of pieces of a matrix product (one parallel task each) that lie side by side */
 };
 
 static void multiply_piece(void *context, size_t task, unsigned worker)

@@ -10,15 +10,15 @@
 #include "dkvb/status.h"
 #include "kernels/kernels.h"
 
-/* The right-hand matrix of matrix products, packed once: float[depth][columns] in panels, and the start values of the
- * sums. */
+/* The right-hand matrix of matrix products, packed once: float[depth][columns] in panels of 16 columns, and the start
+ * values of the sums. */
 struct dkvb__matrix {
     size_t depth, columns;
     float *panels;
     float *start; /* start values of the sums of a product (the bias of a layer), zeros if the layer has no bias */
 };
 
-/* Returns the offset of element [row][column] of a matrix that is stored in panels with `depth` rows. */
+/* Returns the offset of element [row][column] of a matrix that is stored in panels of 16 columns with `depth` rows. */
 static inline size_t dkvb__panel_offset(size_t row, size_t column, size_t depth)
 {
     return (column / DKVB__PANEL * depth + row) * DKVB__PANEL + column % DKVB__PANEL;

@@ -131,9 +131,9 @@ static int32_t kth_score(const int32_t *scores, size_t count, size_t k, size_t q
  * CANDIDATES keys, for one more word of 64 keys, and for two vectors of padding. */
 enum { CANDIDATES = 128, CANDIDATES_ROOM = CANDIDATES + 64 + 2 * DKVB__LANES, TAKEN = 4 };
 
-/* Collects the keys whose scores do not exceed the bound, until there are too many. The first four matches in a word
- * of 64 keys are stored without a branch on their number, which the processor could not predict; more than four
- * matches are rare. */
+/* Collects the keys whose scores do not exceed the bound, until there are too many. In each word of 64 keys, the first
+ * four keys within the bound are stored without a branch on their number, which the processor could not predict; more
+ * than four are rare. */
 static size_t collect(int32_t *key, const int32_t *scores, size_t count, int32_t bound)
 {
     size_t found = 0;
@@ -156,11 +156,11 @@ static size_t collect(int32_t *key, const int32_t *scores, size_t count, int32_t
 
 /*
  * Ranks the candidate keys, which are the few keys that can be among the k nearest, by their scores. Each candidate key
- * is stood for by one number: how far its score lies below the bound in the upper half, and the key in the lower half,
- * so that no two numbers are equal. The rank of a candidate key is the number of candidates that come before it. Copies
- * of the first candidate key pad the last vectors of candidates; the copies are not counted, and get the rank of the
- * first candidate. If the distance of a score below the bound does not fit in the upper half of a number,
- * rank_candidates() ranks no key and returns false.
+ * is represented by one number: the upper half is how far its score lies below the bound, the lower half is the key, so
+ * that no two numbers are equal. The rank of a candidate key is the number of candidates that come before it. Copies of
+ * the first candidate key pad the last vectors of candidates; the copies are not counted, and get the rank of the first
+ * candidate. rank_candidates() stores how far each score lies below a bound in the upper half of a number; if one such
+ * distance does not fit, the function ranks no key and returns false.
  */
 static bool rank_candidates(int32_t *dist, uint16_t *index, size_t k, const int32_t *scores, const int32_t *key,
                             size_t found, int32_t bound, int32_t constant)
@@ -209,7 +209,8 @@ static void select_nearest(int32_t *dist, uint16_t *index, size_t k, const int32
     size_t found = bound < DKVB__ALIVE ? collect(key, scores, count, bound) : CANDIDATES + 1;
 
     if (found > CANDIDATES) {
-        /* a bound by bisection helps if many keys are equally far, many keys are dead, or k is large */
+        /* finding the k-th least score by bisection helps if many keys are equally far, many keys are dead, or k is
+         * large */
         bound = kth_score(scores, count, k, quads);
         found = collect(key, scores, count, bound);
     }

@@ -1,5 +1,5 @@
-/* Kernels (inner loops) for NEON on any aarch64 processor. Products of bytes are computed in 16 bits and added up in
- * pairs. */
+/* Kernels (inner loops) for NEON on any aarch64 processor. NEON kernels for processors without dot products of
+ * bytes compute products of bytes in 16 bits and add them up in pairs. */
 #include <arm_neon.h>
 
 #include "kernels/kernels.h"

@@ -133,7 +133,8 @@ static void score(int32_t *scores, size_t stride, const int8_t *rows, size_t cou
 /* kernels/nearest.h defines nearest() by means of the vector functions in the including kernel file */
 #include "kernels/nearest.h"
 
-/* A tile of a matrix product needs 24 sums, 4 columns and a number of a row, which fit in 32 registers. */
+/* A tile of a matrix product needs 24 vectors of sums, 4 vectors of columns and one number of a row, which fit in 32
+ * registers. */
 enum { DENSE_LANES = 4, DENSE_ROWS = 6, DENSE_PANELS = 1 };
 typedef float32x4_t dense_vector;
 

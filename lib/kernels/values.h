@@ -27,8 +27,8 @@ static inline values_vector values_widen(const void *row, size_t l, uint32_t dty
 enum { VALUES_BLOCK = 4 };
 
 /* Adds rows of values of one number type to sums. Long rows of values are added DKVB__SWEEP at a time, which is as many
- * streams as the processor prefetches, in blocks of one or two cache lines. While a block of rows of values is added,
- * the same block of the next rows is prefetched. */
+ * streams as the processor prefetches, in blocks of one or two cache lines. While some columns of a few rows of values
+ * are added, the same columns of the next rows are prefetched. */
 static inline void add_values_of(float *sums, const void *const *rows, size_t count, size_t classes, uint32_t dtype)
 {
     size_t size = dtype == DKVB_DTYPE_F32 ? 4 : 2, last = classes - VALUES_LANES, l;
