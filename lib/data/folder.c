@@ -36,11 +36,11 @@ struct folder {
      * class */
     bool nested, flat;
     struct pile names;
-    struct pile pictures; /* the pictures of the folder as struct entry, sorted */
+    struct pile pictures; /* the pictures of the folder, a sorted array of struct entry */
     struct pile classes;  /* the classes of the folder as struct entry, sorted */
 };
 
-/* One of the folders on the path that leads to the folder that is being read. */
+/* A folder on the path from the root folder to the folder that is being read. */
 struct level {
     dev_t device;
     ino_t inode;
@@ -56,7 +56,7 @@ struct task {
 struct walk {
     struct dkvb_imageset *set;
     struct folder *folder;
-    /* stacks for the walk through the folders: paths and tasks of the folders still to read, of which the last found is
+    /* stacks of the paths, and of the struct task, of folders that the walk still has to read; the folder found last is
      * read first */
     struct pile paths, tasks;
     struct pile levels; /* the folders on the path to the folder that is being read, struct level[depth] */
@@ -122,7 +122,8 @@ static const struct entry *entry_at(const struct pile *entries, size_t index)
  * PATH_MAX. */
 static dkvb_status join(char full[PATH_MAX], const char *root, const char *path)
 {
-    /* if the root folder is the empty text, no slash follows, as "" must not become "/" */
+    /* an empty path of the root folder is followed by no slash, as "" must not become "/", the root of the file
+     * system */
     const char *slash = root[0] == '\0' || root[strlen(root) - 1] == '/' ? "" : "/";
     int length = snprintf(full, PATH_MAX, "%s%s%s", root, slash, path);
 

@@ -1,6 +1,6 @@
 /* Finds the sizes of CLIP's vision transformer. The shapes of tensors show most sizes of the network. A config file
- * gives the settings that tensors cannot show (heads, activation, epsilon), and repeats some sizes. Config files of
- * transformers and of OpenCLIP are supported:
+ * gives the settings that tensors cannot show (heads, activation, epsilon), and repeats some sizes. Two kinds of config
+ * files are supported, those of transformers and those of OpenCLIP:
  *
  * The config.json of transformers is a CLIPConfig, with the vision part in "vision_config", or a CLIPVisionConfig,
  * which is the vision part alone. In config files of old transformers versions, "vision_config_dict" replaces
@@ -52,10 +52,11 @@ const float dkvb__clip_deviation[3] = {0.26862954f, 0.26130258f, 0.27577711f};
 struct naming {
     uint32_t layout;
     const char *class_token, *patches, *positions, *projection;
-    /* parts of the names of tensors in a transformer block: `block`, the number of the block, and one of the other
-     * names */
+    /* parts of tensor names in a transformer block of CLIP: a tensor's name is `block`, the number of the block, and
+     * one of the other parts */
     const char *block, *norm, *attention, *mlp;
-    uint32_t projection_width; /* which dimension of the tensor `projection` equals the transformer's width */
+    /* index of the dimension, 0 or 1, of the tensor `projection` that has the size of the transformer's width */
+    uint32_t projection_width;
 };
 
 static const struct naming namings[] = {
@@ -274,7 +275,7 @@ static dkvb_status take_activation(uint32_t *to, const struct config *c, const j
     return DKVB_OK;
 }
 
-/* Finds the part of a transformers config that is about pictures; it may be the whole config. */
+/* Finds the part of a transformers config that is about pictures, which may be the whole config. */
 static dkvb_status find_part(const json_t **part, const struct config *c)
 {
     static const char *const keys[] = {"vision_config_dict", "vision_config"};

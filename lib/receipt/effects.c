@@ -80,7 +80,7 @@ static const char *state_gone(const struct entry *e)
 }
 
 /* Measures the effects of a journal entry that masks pairs: compares the model under the mask of all earlier entries
- * with the model under that mask and the pairs of the entry's group. */
+ * with the model after the pairs of this entry, and of the forgettings planned with it, are masked too. */
 static dkvb_status measure_masking(struct entry *e, const dkvb_codeset_rows *held)
 {
     const dkvb_model *m = e->r->model;
@@ -174,8 +174,8 @@ static dkvb_status measure(struct entry *e, const dkvb_codeset_rows *held)
 }
 
 /* Lists how many held-out rows of each class were answered correctly before and after a journal entry; after an exact
- * forgetting, only how many are now. The list of effects leaves out classes whose held-out rows then and now are not
- * the same rows. */
+ * forgetting, only how many are now. The list of effects leaves out classes without held-out rows, and
+ * classes whose number of held-out rows has changed since the journal entry was made. */
 static dkvb_status list_effects(json_t *list, const struct entry *e)
 {
     for (uint32_t l = 0; l < e->r->model->classes; l++) {

@@ -301,8 +301,8 @@ dkvb_status dkvb_live_acquire(dkvb_live *live, const dkvb_model **model)
 {
     struct slot *slot = hold(live);
     struct identity file;
-    /* the model file is examined only after hold() has counted a user of the old model, so that a file replaced before
-     * this call is noticed */
+    /* first hold() counts a user of the old model, then the model file is examined, so that a file replaced before this
+     * call is noticed */
     dkvb_status rc = look(live->path, &file);
 
     *model = NULL;

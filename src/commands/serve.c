@@ -35,7 +35,9 @@ struct server {
     dkvb_outside outside;
     char *buffer; /* buffer for the input that is read at a time, [READ_BYTES] */
     bool ended, broken;
-    double first, last; /* time at which the first bytes were read, and time at which the last answer was written */
+    /* `first` is the time at which the server read the first bytes, `last` the time at which it wrote the last
+     * answer */
+    double first, last;
     uint64_t rows, batches, abstained, refused;
     /* histogram of the times that rows waited, in nanoseconds: the number of rows whose time fell into each bin */
     uint64_t waited[64 * STEPS];

@@ -199,8 +199,8 @@ static int read_lists(struct sweep *s)
     return EXIT_SUCCESS;
 }
 
-/* Returns element i of a list of sizes that the command line gives for a sweep; 0, also if there is no list, stands for
- * the size in the model. */
+/* Returns element i of a list of model sizes, such as numbers of keys, that the command line gives for a sweep; 0 if
+ * there is no list; 0 stands for the size in the given model. */
 static uint64_t pick(const struct numbers *list, size_t i)
 {
     return list->at ? list->at[i] : 0;

@@ -43,12 +43,11 @@ struct table_use {
 /* Ways to read the features of a file. The values of INPUT_… are the values of the member `in_place` of
  * dkvb_table_options. */
 enum {
-    /* way in which features are copied from their file to memory, where the command may change them */
+    /* features are copied from their file to memory, and the command may change the copy */
     INPUT_COPIED = 0,
-    /* features are mapped from their file if possible, so that the command must not change the features */
+    /* features may be mapped from their file instead of copied, and the command must not change them */
     INPUT_MAPPED = 1,
-    /* way in which features are read from their file block by block if possible, so that the command must not change
-     * the features */
+    /* features may stay in their file and be read block by block, and the command must not change them */
     INPUT_BLOCKS = 2
 };
 
@@ -89,8 +88,8 @@ void input_features_free(struct features *features);
 int input_features_for(struct features *out, const char *path, uint32_t how, const dkvb_model *model,
                        const struct columns_args *columns);
 
-/* Allocates memory for a block of `n` rows, which the caller frees with free(); *block is NULL if all features lie in
- * memory. */
+/* Allocates memory for a block of `n` rows of features, which the caller frees with free(); *block becomes NULL if all
+ * features are in memory already. */
 int input_block(float **block, const struct features *features, size_t n);
 
 /* Sets the pointer *x to `n` rows of features from row `first` on: the rows in memory, or `block` after the rows were

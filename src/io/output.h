@@ -82,7 +82,7 @@ int output_finish(void);
 struct textfile {
     const char *path;
     FILE *file; /* stream in memory to which the text of the output file is printed */
-    char *text; /* text of the output file, which was printed to the stream in memory, once the stream is closed */
+    char *text; /* text of the output file; set once the stream in memory, to which the text was printed, is closed */
     size_t size;
 };
 

@@ -26,9 +26,9 @@ int paths_claim(const struct args_command *command, const struct path *inputs, c
 
 /* Reports a failure of the library, with the path of the file that caused the failure. Messages of the library begin
  * with the argument at fault, which the user knows by the name of its file. If the message begins with a `name` of the
- * list `files`, which ends with a NULL name, the path of that file replaces the name in the message. The result is
- * EXIT_FAILURE; if the message does not begin with a name of the list `files`, the result is 0, and nothing is
- * printed. */
+ * list `files`, which ends with a NULL name, the path of that file replaces the name in the message. The function
+ * returns EXIT_FAILURE after printing the message; if the message begins with no name of the list `files`, the function
+ * prints nothing and returns 0. */
 int paths_tell(const struct path *files, const char *message);
 
 /* Narrows the umask, so that files and folders that this process makes from now on are closed to users who may not read

@@ -25,7 +25,8 @@ const char *const pictures_formats[] = {"auto", "folder", "file", "cifar10", "ci
 static const uint32_t formats[] = {DKVB_IMAGES_AUTO,     DKVB_IMAGES_FOLDER, DKVB_IMAGES_FILE,  DKVB_IMAGES_CIFAR10,
                                    DKVB_IMAGES_CIFAR100, DKVB_IMAGES_AUTO,   DKVB_IMAGES_ARRAY, DKVB_IMAGES_ARRAY};
 
-/* words of the option for the activation function, by DKVB_ACTIVATION_… */
+/* words that the option for the encoder's activation function accepts, in the order of the constants
+ * DKVB_ACTIVATION_… */
 const char *const pictures_activations[] = {"auto", "quick_gelu", "gelu", NULL};
 
 const char *const pictures_options[] = {"encoder", "weights",       "config",          "activation", "exif-orientation",

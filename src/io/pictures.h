@@ -90,7 +90,8 @@ struct pictures {
     uint64_t unreadable; /* number of unreadable pictures of the set */
 };
 
-/* Counts of files that did not become rows, which are printed after the picture set was closed. */
+/* Counts of files that did not become rows of features; a command prints these counts after it has closed the picture
+ * set. */
 enum { LEFT_OUT_KINDS = 32 };
 struct left_out {
     uint64_t files, unreadable;
@@ -132,8 +133,8 @@ int pictures_features(struct pictures *p, uint32_t threads, struct features *out
  * picture set; if `as` is NULL, labels are the numbers of the classes. */
 int pictures_labels(const struct pictures *p, const int32_t *as, struct labels *out);
 
-/* Removes the labels of unreadable pictures after encoding. Before pictures_keep_labels(), `labels` has one label for
- * each picture, from the picture set or from a file. */
+/* Removes the labels of unreadable pictures after encoding. Until pictures_keep_labels() is called, `labels` has one
+ * label for each picture, from the picture set or from a file. */
 void pictures_keep_labels(const struct pictures *p, struct labels *labels);
 
 /* Removes the ids of unreadable pictures after encoding. Because unreadable pictures have ids too, the id of a picture

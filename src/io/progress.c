@@ -14,7 +14,8 @@
 #include "io/ranks.h"
 #include "tool.h"
 
-/* BAR_WIDTH: characters of the progress bar; LINE_EACH: seconds between lines without a terminal */
+/* BAR_WIDTH is the number of characters of the progress bar; LINE_EACH is the number of seconds between progress lines
+ * if there is no terminal */
 enum { BAR_WIDTH = 40, LINE_EACH = 60 };
 
 /* seconds of work before a progress bar is drawn, so that short work shows no bar */
@@ -34,7 +35,7 @@ static struct {
     int drawn; /* number of characters of the progress bar that are on the terminal */
 } bar;
 
-/* time when the command began; number of seconds between progress lines; time of the next progress line */
+/* time when the command began, seconds between two progress lines, and time when the next progress line is due */
 static double began, line_each, next_line;
 
 /* Returns the milliseconds of a clock that wraps around, for differences. A signal handler may call millisecond(). */
