@@ -25,7 +25,8 @@ struct pile {
 struct entry {
     size_t path; /* offset of a name in `names`: path of a picture below the root folder, or name of a class */
     int32_t label;
-    uint32_t number; /* number of a class: how many classes the walk through the picture folders had found before */
+    /* number of a class, from 0, in the order in which the walk through the picture folders finds the classes */
+    uint32_t number;
 };
 
 struct folder {
@@ -37,7 +38,7 @@ struct folder {
     bool nested, flat;
     struct pile names;
     struct pile pictures; /* the pictures of the folder, a sorted array of struct entry */
-    struct pile classes;  /* the classes of the folder as struct entry, sorted */
+    struct pile classes;  /* the classes of the folder, a sorted array of struct entry */
 };
 
 /* A folder on the path from the root folder to the folder that is being read. */
@@ -48,7 +49,7 @@ struct level {
 
 /* A folder that the walk through the folders still has to read. */
 struct task {
-    size_t path; /* offset of the path of this folder in the array `paths` of the walk */
+    size_t path; /* offset of the folder's path in the array `paths` of the walk through the folders */
     uint32_t depth;
     int32_t label;
 };

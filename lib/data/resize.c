@@ -198,7 +198,7 @@ static dkvb_status pass_rows(uint8_t *to, const dkvb_image *in, const struct axi
     return DKVB_OK;
 }
 
-/* Resizes the rows of a picture that the resized columns need, then the columns. */
+/* Resizes a picture: first those of its rows that the resized columns need, then its columns. */
 static dkvb_status both_passes(dkvb_image *out, const dkvb_image *in, const struct axis *across,
                                const struct axis *down, const struct weights *w, uint32_t filter)
 {

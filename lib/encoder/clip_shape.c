@@ -315,8 +315,8 @@ static dkvb_status read_transformers(struct sizes *said, struct config *c)
     return rc ? rc : take_number(&said->epsilon, c, part, "layer_norm_eps", 1e-5, 1.0);
 }
 
-/* Refuses any other setting of an OpenCLIP config's vision_cfg that is switched on, as it would make a different
- * network. */
+/* Refuses an OpenCLIP config whose vision_cfg switches on a setting that this library does not know, as the setting
+ * would make a different network. */
 static dkvb_status check_part(const struct config *c, json_t *part)
 {
     static const char *const known[] = {"image_size", "layers",    "width",        "patch_size",

@@ -42,7 +42,8 @@ enum {
 
 static const uint32_t blocks_of_layer[LAYERS] = {3, 4, 6, 3};
 
-/* Mean and standard deviation of each colour in the ImageNet pictures: torchvision's transforms for these weights. */
+/* Mean and standard deviation of each colour in the ImageNet pictures, as torchvision uses them to prepare pictures for
+ * a ResNet-50. */
 static const float pixel_mean[3] = {0.485f, 0.456f, 0.406f};
 static const float pixel_deviation[3] = {0.229f, 0.224f, 0.225f};
 

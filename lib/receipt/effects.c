@@ -85,7 +85,7 @@ static dkvb_status measure_masking(struct entry *e, const dkvb_codeset_rows *hel
 {
     const dkvb_model *m = e->r->model;
     const struct dkvb__journal *j = &m->journal;
-    /* this `view` has its own mask, and shares everything else with the model of the receipt */
+    /* `view` is the model of the receipt with a mask of its own, and shares everything else with that model */
     struct dkvb_model view = *m;
     dkvb_mask *group = NULL;
     dkvb_status rc = dkvb_mask_copy(&view.mask, m->mask);
@@ -258,8 +258,8 @@ static dkvb_status measure_entries(json_t **out, struct dkvb__receipt *r, bool p
     if (!rc && paired) {
         dkvb_journal_head(r->before, hash);
         if (dkvb_journal_find_head(m, hash, &head) != DKVB_OK)
-            /* the journal may have no entry of the older model file (option `before`), if new keys began a new journal,
-             * or if the receipt's statement about that file is wrong */
+            /* the present journal may lack the newest entry of the older model file (option `before`): new keys may
+             * have begun a new journal, or the receipt's statement about the older file may be wrong */
             head = 0;
     }
     for (size_t i = 0; !rc && i < m->journal.count; i++) {

@@ -31,8 +31,9 @@ static const uint64_t RETIRED = UINT64_C(1) << 63;
 /* flag of a slot (one loaded version of a live model) whose model is being freed by one thread */
 static const uint64_t FREEING = UINT64_C(1) << 62;
 
-/* Identity of a model file, to see that the file was replaced. The model in use maps its file, so no other file can get
- * the same inode number. If a program overwrites the model file in place, the file's size or times change. */
+/* Identity of a model file, to see that the file was replaced. As the model in use maps its file, the file that
+ * replaces the mapped file cannot get the same inode number. If a program overwrites the model file in place, the
+ * file's size or times change. */
 struct identity {
     dev_t device;
     ino_t inode;

@@ -23,14 +23,14 @@ enum { DKVB__ITEM_ROWS, DKVB__ITEM_ERROR, DKVB__ITEM_HEADER };
 struct dkvb__item {
     uint32_t kind;
     bool vector; /* true if the frame's array has one dimension, so that the answer has no dimension of rows */
-    /* number in the batch of the first row of this frame or line, and number of its rows, which is 0 for an error or a
-     * header */
+    /* `first` is the number, in the batch, of the first row of this frame or line; `rows` is the number of its rows, 0
+     * for an error message or a header */
     size_t first, rows;
     /* number that messages give to the frame or line: for a line the number of its row, from 0; for a frame its number,
      * from 1 */
     uint64_t number;
-    /* place in the batch's `texts` of the row's id, or of the error message that answers the frame or line; length 0:
-     * no text */
+    /* `text` is the place, in the batch's `texts`, of the row's id or of the error message that answers the frame or
+     * line; `length` is the length of that text, 0 for no text */
     size_t text, length;
 };
 

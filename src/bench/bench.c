@@ -210,8 +210,8 @@ static uint64_t value_bytes(const struct bench_args *a)
     return (uint64_t)a->codebooks * a->keys * a->classes * sizeof(float);
 }
 
-/* Returns the number of operations of a search in 10^9, 2 C K d for each row: a product of bytes and its addition
- * count as two operations. */
+/* Returns the operations of a search in units of 10^9: 2 * codebooks * keys * key dimensions for each row, since a
+ * product of two bytes and its addition count as two operations. */
 static double search_work(const struct bench_args *a)
 {
     return 2.0 * (double)key_bytes(a) * (double)a->rows / 1e9;

@@ -325,7 +325,8 @@ static void put_answer(const struct predict *p, int32_t label, float probability
         csv_float(to, probability);
 }
 
-/* Prints the next part of a text table: its header, then one block of rows after another, which is predicted first. */
+/* Predicts the next block of rows and prints the block's part of the text table of predictions; the first part of the
+ * table is the header. */
 static int print_part(void *context, FILE *to)
 {
     struct predict *p = context;

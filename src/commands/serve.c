@@ -180,7 +180,9 @@ static int answer_batch(struct server *s, double arrived, dkvb_answers *answers)
 
     *answers = (dkvb_answers)DKVB_ANSWERS_INIT;
     rc = dkvb_service_answer(s->service, answers, &s->run);
-    if (rc) { /* the batch is answered again after a failure, which may be about a model file that is replaced later */
+    /* the batch is kept and answered again after a failure: a model file may have caused the failure, and is replaced
+     * later */
+    if (rc) {
         if ((code = wait_for_model(s)))
             return code;
         rc = dkvb_service_answer(s->service, answers, &s->run);

@@ -146,11 +146,10 @@ static int read_numbers(struct numbers *out, const char *option, const char *lis
     return EXIT_SUCCESS;
 }
 
-/* Reads a comma-separated list of words, such as methods of forgetting, as the library's constants of the given kind.
- */
+/* Reads a comma-separated list of words, such as methods of forgetting, as library constants of the given kind. */
 static int read_words(uint32_t **out, size_t *n, const char *option, const char *list, uint32_t kind)
 {
-    enum { WORDS = 64 }; /* largest number of words in a list option, more than there are different words of any kind */
+    enum { WORDS = 64 }; /* largest number of words that a comma-separated option may list */
     const char *at = list;
 
     if (!list)

@@ -329,8 +329,8 @@ static int fit_size(struct train_args *a, const struct train *t)
     int code;
 
     for (size_t i = 0; i < t->names.count; i++)
-        /* at least one byte is left for the model when the lengths of the class names are subtracted, as a size of 0
-         * would mean no limit */
+        /* the model gets the bytes that the class names leave, but at least one byte, as a size of 0 would mean no
+         * limit */
         bytes -= bytes > strlen(t->names.line[i]) ? strlen(t->names.line[i]) : bytes - 1;
     code = tool_check_about("--size", dkvb_fit_suit(&suit, t->seen.rows - t->seen.unlabelled, t->x.columns, t->classes,
                                                     DKVB_PRESET_NONE, bytes));

@@ -93,8 +93,8 @@ void args_default(const struct args_option *option, const void *values, char *te
  * code. */
 bool args_parse(const struct args_command *command, int argc, char **argv, void *values, int *code);
 
-/* True if the option of this name was on the command line. `values` is the command's struct, into which the options
- * were read. */
+/* True if the command line has the option called `name`. `values` is the command's struct, into which the options were
+ * read. */
 bool args_given(const struct args_command *command, const void *values, const char *name);
 
 /* Prints an error message about a combination of options, then the usage line. Returns EXIT_USAGE. */

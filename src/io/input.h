@@ -34,8 +34,9 @@ struct columns_args {
 /* Information that helps to read a table: names of columns and classes. */
 struct table_use {
     const struct columns_args *columns; /* options that name the columns of a table; NULL: no such option */
-    const dkvb_model *model;   /* model whose columns the table must match, and whose classes have names; or NULL */
-    const struct names *names; /* names of the classes, in place of the names of the model; or NULL */
+    const dkvb_model *model; /* model whose columns the table must match, and whose classes have names; or NULL */
+    /* names of the classes that an option gives in place of the names in the model, or NULL */
+    const struct names *names;
     /* true if names in the table that are not among the known class names become new classes */
     bool grows;
 };
@@ -69,8 +70,8 @@ struct features {
 /* Labels of rows, int32_t[rows]. */
 struct labels {
     const char *path;
-    dkvb_table *table;        /* table that was read from a file of labels only */
-    int32_t *made;            /* labels of pictures, if the labels are of pictures; freed with free() */
+    dkvb_table *table;        /* table of labels, if the labels come from a file of their own */
+    int32_t *made;            /* labels of pictures, if each row is a picture; freed with free() */
     const char *const *names; /* names of the classes, [name_count], of a table whose labels are names; or NULL */
     size_t name_count;
     const int32_t *y;

@@ -116,7 +116,7 @@ struct part {
     output_print_fn *print;
     void *context;
     const char *path;
-    char *text; /* text of the file's part that is being written */
+    char *text; /* text of that part of the output file which is being written */
     /* exit code of the function that prints a part of the text file; the function has reported its failure already */
     int code;
 };

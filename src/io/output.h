@@ -101,8 +101,8 @@ const char *hex_text(const uint8_t *bytes, size_t size, char *text);
  * case. */
 bool hex_parse(const char *text, uint8_t *bytes, size_t size);
 
-/* Writes JSON fields for the shape of a model, for the preparation of rows before a search, and for the logits after
- * it. */
+/* Writes JSON fields for the shape of a model, for the preparation of rows before the search of their keys, and for the
+ * logits. */
 void output_shape(const dkvb_model_info *info, bool whitened);
 
 #endif

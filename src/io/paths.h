@@ -35,8 +35,8 @@ int paths_tell(const struct path *files, const char *message);
  * or write the input `path`. */
 void paths_keep_private(const char *path);
 
-/* Checks the outputs of a command in a folder as paths_check() does. A folder of outputs that does not exist yet is
- * accepted. */
+/* Checks the output files that a command writes into a folder, in the way in which paths_check() checks other outputs.
+ * A folder of outputs that does not exist yet is accepted. */
 int paths_check_in_folder(const struct args_command *command, const char *folder, const struct path *inputs,
                           const struct path *outputs);
 int paths_make_folder(const char *folder);

@@ -18,7 +18,7 @@ struct pictures_args {
     const char *from;       /* file with a list of paths of pictures, or "-"; NULL: the pictures are those of `paths` */
     const char *weights, *config;
     uint32_t encoder;    /* number of the encoder of the pictures, DKVB_ENCODER_… minus 1 */
-    uint32_t format;     /* index of the picture format in pictures_formats */
+    uint32_t format;     /* index in pictures_formats of the picture format that the command line names */
     uint32_t activation; /* activation function of the encoder, DKVB_ACTIVATION_… */
     bool exif_orientation, coarse_labels, skip_unreadable;
 };

@@ -24,7 +24,8 @@ static const double REDRAW = 0.1;
 
 static const unsigned IMPATIENCE = 1000; /* milliseconds after which a second signal ends the process */
 
-static atomic_uint interrupted; /* time of the first signal, from millisecond() and made odd; 0: no signal came */
+/* time of the first signal, from millisecond() with the lowest bit set to 1; 0: no signal came */
+static atomic_uint interrupted;
 
 static struct {
     const char *label; /* label of the progress bar; NULL: no work is running */

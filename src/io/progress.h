@@ -10,8 +10,8 @@
 
 /* Catches the signals that end a process. After progress_catch_signals(), SIGINT and SIGTERM only set a flag; a second
  * signal that comes a second or more after the first ends the process, with a line on stderr. SIGPIPE and SIGXFSZ are
- * ignored, so that the failed write is reported. If a signal other than SIGINT and SIGTERM ends the process, the
- * process first removes its half-written files. */
+ * ignored, so that a write to a closed pipe or a file that must not grow fails, and is reported. If a signal other than
+ * SIGINT and SIGTERM ends the process, the process first removes its half-written files. */
 void progress_catch_signals(void);
 
 /* True if the process received SIGINT or SIGTERM. */
