@@ -8,8 +8,8 @@
 #include "base/status.h"
 #include "data/image.h"
 
-/* The integer weights of the input pixels of an output pixel sum to 2^BITS. The sum of the absolute values of these
- * weights is less than 2^(BITS + 1), and 255 times that sum fits an int32. */
+/* The integer weights of the input pixels of an output pixel sum to 2^BITS. The absolute values of the weights of
+ * one output pixel sum to less than 2^(BITS + 1), and 255 times that sum fits an int32. */
 enum { BITS = 32 - 8 - 2, STRIP = 512 };
 
 /* One axis of the resized picture: `size` pixels, of which `count` pixels, beginning with `first`, are computed. Pixels

@@ -209,7 +209,8 @@ static inline size_t panel_index(size_t depth, size_t k, size_t c)
     return c / DKVB__PANEL * DKVB__PANEL * depth + k * DKVB__PANEL + c % DKVB__PANEL;
 }
 
-/* Computes one attention head for one picture: softmax(queries keys' / sqrt(width of a head)) values. */
+/* Computes one attention head for one picture: softmax(Q K' / sqrt(width of a head)) V, with queries Q, keys K and
+ * values V. */
 static void attend(void *context, size_t task, unsigned worker)
 {
     const struct pass *p = context;

@@ -338,8 +338,8 @@ static dkvb_status check_part(const struct config *c, json_t *part)
     return DKVB_OK;
 }
 
-/* Reads the vision part of an OpenCLIP config. The caller must have set the members width and head_width of the CLIP
- * network's shape before. */
+/* Reads the vision part of an OpenCLIP config. The members width and head_width of the CLIP network's shape must be set
+ * before the call. */
 static dkvb_status take_openclip_part(struct sizes *said, const struct config *c, json_t *part)
 {
     static const uint64_t defaults[SIZES] = {[IMAGE_SIZE] = 224, [PATCH] = 16, [WIDTH] = 768, [LAYERS] = 12};
@@ -357,7 +357,7 @@ static dkvb_status take_openclip_part(struct sizes *said, const struct config *c
         rc = take_number(&ratio, c, part, "mlp_ratio", 4.0, 1024.0);
     if (rc)
         return rc;
-    /* OpenCLIP rounds the number of heads and the hidden width down, too */
+    /* the number of heads and the hidden width are rounded down, as OpenCLIP does */
     said->of[HEADS] = said->of[WIDTH] / head_width;
     said->of[MLP] = (uint64_t)((double)said->of[WIDTH] * ratio);
     return DKVB_OK;

@@ -158,8 +158,8 @@ static int make_room(struct predict *p)
     return p->labels && (p->probabilities || (p->args.output && !p->delimiter)) ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* Predicts the rows from `first` on, at most a block; *n becomes the number of predicted rows. The predictions of these
- * rows begin at row `at` of the arrays for predictions. */
+/* Predicts the rows from `first` on, at most a block; *n becomes the number of predicted rows. Row `first` gets its
+ * prediction at row `at` of the arrays for predictions. */
 static int answer_block(struct predict *p, size_t first, size_t at, size_t *n)
 {
     size_t rows = p->x.rows;

@@ -95,7 +95,8 @@ struct pictures {
 enum { LEFT_OUT_KINDS = 32 };
 struct left_out {
     uint64_t files, unreadable;
-    /* how folders of the set are nested, DKVB_NESTED_…; number of different file endings of left-out files */
+    /* `nested` says how the folders of the set are nested, as a constant DKVB_NESTED_…; `kinds` is the number of
+     * different name endings of left-out files */
     uint32_t nested, kinds;
     struct {
         char ending[16];
