@@ -92,8 +92,8 @@ struct dkvb_service {
 };
 
 /* Reads the input bytes that have arrived as frames or lines, and adds these to the batch until the batch is full. If
- * reading the client's input fails with DKVB_ENOMEM, the same function may be called again. If the input is damaged,
- * the reason is noted in s->broken. */
+ * reading the client's input fails with DKVB_ENOMEM, reading may be tried again. If the input is damaged, the reason is
+ * noted in s->broken. */
 dkvb_status dkvb__frames_take(dkvb_service *s);
 dkvb_status dkvb__lines_take(dkvb_service *s);
 
