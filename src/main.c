@@ -83,7 +83,8 @@ static int print_man(int argc, char **argv)
     for (size_t i = 0; i < COMMANDS; i++)
         if (strcmp(commands[i].name, argv[2]) == 0)
             return pages_man_of(&commands[i]);
-    return run_command(argv[2], 0, NULL); /* run_command() prints the error message if argv[2] names no command */
+    /* if argv[2] is no name of a command, run_command() prints the error message */
+    return run_command(argv[2], 0, NULL);
 }
 
 static int print_completion(int argc, char **argv)

@@ -1,4 +1,5 @@
-/* Functions that every command uses: exit codes, the one line of a failure, and the commands themselves.
+/* Functions that every command uses, for exit codes and for the one error line of a failed command, and the
+ * declarations of the commands themselves.
  *
  * A function of tool.h that returns int returns an exit code: 0, or the code with which the tool must end. If an exit
  * code of a function is not 0, the error line on stderr was written already, so callers only pass the code on. */

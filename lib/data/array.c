@@ -163,8 +163,8 @@ static bool may_stay(uint32_t dtype, enum mapped map)
     return map == FLOATS ? dtype == DKVB_DTYPE_F32 : dkvb__dtype_size(dtype) > 1;
 }
 
-/* Uses an array in C order in the mapping of its file. If the bytes in the file are no array that can be used as it is
- * (other type, order or alignment), the array's data stay NULL. */
+/* Lets an array in C order use its elements in the mapping of the array's file, without a copy. If the bytes in the
+ * file are no array that can be used as it is (other type, order or alignment), the array's data stay NULL. */
 static dkvb_status map_in_place(struct dkvb__stored *s, const struct dkvb__file *file, enum mapped map)
 {
     struct dkvb__stored look = *s;
@@ -421,7 +421,7 @@ dkvb_status dkvb__labels_of(dkvb_array *out, const struct dkvb__source *source, 
     struct dkvb__stored s;
     dkvb_status rc = read_stored(&s, source, NOTHING);
 
-    (void)how; /* labels are always copied, so the mode of reading does not matter */
+    (void)how; /* labels are copied for every way in which features are read (copied, mapped or in blocks) */
     if (!rc)
         rc = check_labels(&s);
     if (!rc)

@@ -61,7 +61,7 @@ static void add_batch(struct listing *l, const char *name)
 
     for (; at > 0 && strcmp(l->training[at - 1], name) > 0; at--)
         memcpy(l->training[at], l->training[at - 1], MAX_NAME);
-    /* is_batch() has checked that the CIFAR file's name fits into the list */
+    /* the name of the CIFAR file fits into the list, as is_batch() has checked */
     memcpy(l->training[at], name, strlen(name) + 1);
 }
 

@@ -138,7 +138,8 @@ dkvb_status dkvb__csv_next(struct dkvb__csv *c, bool *more)
     int byte;
     dkvb_status rc;
 
-    while (!c->inside && c->separator) { /* this loop skips empty lines, and blanks before a record of the text table */
+    /* this loop skips empty lines and blanks in front of a record of the text table */
+    while (!c->inside && c->separator) {
         byte = peek(c);
         if (ends_line(byte))
             take_line_end(c);

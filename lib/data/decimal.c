@@ -87,8 +87,8 @@ static bool quickly(const struct decimal *d, double *value)
 
 /* True if the float nearest to `value`, a double read from a decimal number, is also the float nearest to the decimal
  * number. A double that lies in the middle between two floats may be there by rounding, and must not be rounded again:
- * the last 29 bits of such a double, which a float lacks, are 1 and zeros. Subnormal floats lack more than 29 bits of a
- * double. */
+ * the last 29 bits of such a double, which a float lacks, are 1 and zeros. A subnormal float has so few bits that
+ * rounding a double to it drops more than 29 bits. */
 static bool rounds_once(double value)
 {
     uint64_t bits;

@@ -25,7 +25,8 @@ struct pile {
 struct entry {
     size_t path; /* offset of a name in `names`: path of a picture below the root folder, or name of a class */
     int32_t label;
-    uint32_t number; /* number of a class: how many classes the walk through the picture folders had found before */
+    /* number of a class, from 0, in the order in which the walk through the picture folders finds the classes */
+    uint32_t number;
 };
 
 struct folder {
@@ -36,11 +37,11 @@ struct folder {
      * class */
     bool nested, flat;
     struct pile names;
-    struct pile pictures; /* the pictures of the folder as struct entry, sorted */
-    struct pile classes;  /* the classes of the folder as struct entry, sorted */
+    struct pile pictures; /* the pictures of the folder, a sorted array of struct entry */
+    struct pile classes;  /* the classes of the folder, a sorted array of struct entry */
 };
 
-/* One of the folders on the path that leads to the folder that is being read. */
+/* A folder on the path from the root folder to the folder that is being read. */
 struct level {
     dev_t device;
     ino_t inode;
@@ -48,7 +49,7 @@ struct level {
 
 /* A folder that the walk through the folders still has to read. */
 struct task {
-    size_t path; /* offset of the path of this folder in the array `paths` of the walk */
+    size_t path; /* offset of the folder's path in the array `paths` of the walk through the folders */
     uint32_t depth;
     int32_t label;
 };
@@ -56,7 +57,7 @@ struct task {
 struct walk {
     struct dkvb_imageset *set;
     struct folder *folder;
-    /* stacks for the walk through the folders: paths and tasks of the folders still to read, of which the last found is
+    /* stacks of the paths, and of the struct task, of folders that the walk still has to read; the folder found last is
      * read first */
     struct pile paths, tasks;
     struct pile levels; /* the folders on the path to the folder that is being read, struct level[depth] */
@@ -122,7 +123,8 @@ static const struct entry *entry_at(const struct pile *entries, size_t index)
  * PATH_MAX. */
 static dkvb_status join(char full[PATH_MAX], const char *root, const char *path)
 {
-    /* if the root folder is the empty text, no slash follows, as "" must not become "/" */
+    /* an empty path of the root folder is followed by no slash, as "" must not become "/", the root of the file
+     * system */
     const char *slash = root[0] == '\0' || root[strlen(root) - 1] == '/' ? "" : "/";
     int length = snprintf(full, PATH_MAX, "%s%s%s", root, slash, path);
 

@@ -62,7 +62,7 @@ static dkvb_status source_open(struct source *src, const struct dkvb__file *file
     src->z.zalloc = zlib_alloc;
     src->z.zfree = zlib_release;
     src->z.opaque = mem;
-    /* this window size makes zlib accept any window size, and only the gzip format */
+    /* the argument 15 + 16 makes zlib accept every window size, and no format but gzip */
     src->packed = inflateInit2(&src->z, 15 + 16) == Z_OK;
     if (src->packed)
         return DKVB_OK;

@@ -40,7 +40,7 @@ uint32_t dkvb__exif_orientation(const struct dkvb__encoded *in);
 /* Copies a picture and turns the copy as the picture's orientation says. */
 dkvb_status dkvb__image_turned(dkvb_image *out, const dkvb_image *in, const dkvb_allocator *allocator);
 
-/* Turns a picture as its `orientation` says; the orientation then becomes 1. The result is that of PIL's
+/* Turns a picture as its `orientation` says; the orientation then becomes 1. Turning gives the same picture as PIL's
  * `ImageOps.exif_transpose`, except that XMP data are not read. Turning a picture may fail with `DKVB_EINVAL`, or with
  * `DKVB_ENOMEM`, after which the picture is unchanged. */
 dkvb_status dkvb__image_turn_upright(dkvb_image *image);

@@ -125,8 +125,8 @@ static const char *list_ignored(const struct dkvb_imageset *set, uint32_t index,
     return dkvb__endings_get(&((const struct list *)set->state)->endings, index, count);
 }
 
-/* Adds the contents of pictures in memory to the checksum of a list, as such pictures have no time of change like files
- * on disk. */
+/* Adds the contents of pictures in memory to the checksum of a list: unlike picture files, pictures in memory have no
+ * time of the last change. */
 static void list_add(const struct dkvb_imageset *set, uint64_t *sum)
 {
     const struct list *l = set->state;
@@ -340,8 +340,8 @@ dkvb_status dkvb__image_list_open(struct dkvb_imageset *set, const dkvb_image_so
         p->path = dkvb__strdup(&set->mem, sources[l->count].path);
         rc = p->path ? open_part(set, p, opts) : no_memory(set);
         if (rc) {
-            /* a source of pictures is counted before it is complete, so that closing the list of sources frees this
-             * source too */
+            /* a source of pictures counts before it is completely opened, so that closing the list after a failure
+             * frees this source too */
             l->count++;
             return rc;
         }

@@ -320,7 +320,7 @@ dkvb_status dkvb_imageset_spare(const dkvb_imageset *set, const char *path)
         return dkvb__fail(DKVB_EINVAL, "%s is NULL", set ? "path" : "set");
     if (stat(path, &output) != 0)
         return DKVB_OK;
-    /* the last round of this loop adds the file of the whole picture set to the checksum of the set */
+    /* the last round of this loop compares the output with the file that is the whole picture set, if there is one */
     for (uint64_t i = 0; i <= set->info.pictures; i++) {
         const char *taken = i == set->info.pictures ? own_path(set) : begins_file(set, i, file) ? file : NULL;
 

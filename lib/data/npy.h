@@ -20,8 +20,8 @@ struct dkvb__npy_place {
  * .npy file must be exactly right for its elements. */
 dkvb_status dkvb__npy_look(struct dkvb__stored *s, const struct dkvb__file *file, struct dkvb__npy_place *place);
 
-/* A callback that takes the text, such as the name of a label, that a file has for one row. The text given to the
- * callback ends with a NUL and is valid only during the call. */
+/* A callback that takes the text, such as the name of a label, that a file has for one row. The callback's text ends
+ * with a NUL and is valid only while the callback runs. */
 typedef dkvb_status (*dkvb__npy_text_fn)(void *context, size_t row, const char *text);
 
 /* Gives the texts of an array of NumPy's types U and S, row by row, to `take`; with `take` NULL the rows are only

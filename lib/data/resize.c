@@ -8,8 +8,8 @@
 #include "base/status.h"
 #include "data/image.h"
 
-/* The integer weights of the input pixels of an output pixel sum to 2^BITS. The sum of the weights' magnitudes is less
- * than twice 2^BITS, and 255 times that sum fits an int32. */
+/* The integer weights of the input pixels of an output pixel sum to 2^BITS. The absolute values of the weights of
+ * one output pixel sum to less than 2^(BITS + 1), and 255 times that sum fits an int32. */
 enum { BITS = 32 - 8 - 2, STRIP = 512 };
 
 /* One axis of the resized picture: `size` pixels, of which `count` pixels, beginning with `first`, are computed. Pixels
@@ -198,7 +198,7 @@ static dkvb_status pass_rows(uint8_t *to, const dkvb_image *in, const struct axi
     return DKVB_OK;
 }
 
-/* Resizes the rows of a picture that the resized columns need, then the columns. */
+/* Resizes a picture: first those of its rows that the resized columns need, then its columns. */
 static dkvb_status both_passes(dkvb_image *out, const dkvb_image *in, const struct axis *across,
                                const struct axis *down, const struct weights *w, uint32_t filter)
 {

@@ -52,8 +52,8 @@ dkvb_status dkvb__ids_once(const uint64_t *ids, size_t n, const char *path, cons
 
 struct dkvb__source; /* struct dkvb__source is defined in npz.h */
 
-/* dkvb__array_of() and the functions below read an array from a source that is open already, as the public functions of
- * data.h do from a path; `how` is a constant DKVB_READ_…. */
+/* dkvb__array_of() and the next functions of this header read an array from a source that is open already, as the
+ * public functions of data.h do from a path; `how` is a constant DKVB_READ_…. */
 dkvb_status dkvb__array_of(dkvb_array *out, const struct dkvb__source *source, uint32_t how);
 dkvb_status dkvb__features_of(dkvb_array *out, const struct dkvb__source *source, uint32_t how);
 dkvb_status dkvb__labels_of(dkvb_array *out, const struct dkvb__source *source, uint32_t how);

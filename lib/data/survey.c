@@ -134,8 +134,8 @@ static uint32_t exponent_of(float x)
 }
 
 /* Returns the lowest bin of outlying feature values: values that are at least 2^GAP times as large as all values below,
- * and at most a tenth of all values other than 0. The result is BINS, the number of bins, if no feature value is an
- * outlier. */
+ * and at most a tenth of all values other than 0. If no feature value is an outlier, the function returns BINS, the
+ * number of bins. */
 static uint32_t first_outlying(const uint64_t count[BINS])
 {
     uint64_t all = 0, above = 0;

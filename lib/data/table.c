@@ -170,7 +170,7 @@ static dkvb_status number_texts(dkvb_table *t, int32_t *labels, uint32_t *order,
     return rc;
 }
 
-/* Returns the number of the first row whose text is the text with the index `text`. */
+/* Returns the number of the first row whose text has the index `text` among the stored texts. */
 static size_t first_row(const struct dkvb__rows_of_text *r, size_t text)
 {
     size_t row = 0;

@@ -21,8 +21,8 @@ enum { PASS_TOKENS = 1664, NORM_ROWS = 32 };
 struct clip {
     struct dkvb__clip_weights w;
     float level[3][256]; /* prepared values of a picture's colours, by channel and pixel value */
-    /* zeros with which the matrix products in attention begin: as many floats as there are tokens or numbers in a
-     * head's row, in panels */
+    /* zeros from which the matrix products of attention start to add, one for each token or each number in a head's
+     * row, whichever are more, in panels (groups of columns) */
     float *zeros;
 };
 
@@ -34,7 +34,8 @@ struct pass {
     const struct dkvb__trace *trace;
     const struct dkvb__view *pictures;
     size_t n, tokens; /* number of pictures in a pass through the network, and number of tokens of all these pictures */
-    float *x, *next;  /* tokens before and after a step of the network, [tokens][width] */
+    /* `x` has the tokens before a step of the network, `next` the tokens after the step, [tokens][width] */
+    float *x, *next;
     /* buffer for normalised tokens, and then for the output of the attention heads, for all tokens, [tokens][width] */
     float *y;
     float *wide;      /* output of the widest layer for all tokens, [tokens][width of the layer] */
@@ -208,7 +209,8 @@ static inline size_t panel_index(size_t depth, size_t k, size_t c)
     return c / DKVB__PANEL * DKVB__PANEL * depth + k * DKVB__PANEL + c % DKVB__PANEL;
 }
 
-/* Computes one attention head for one picture: softmax(queries keys' / sqrt(width of a head)) values. */
+/* Computes one attention head for one picture: softmax(Q K' / sqrt(width of a head)) V, with queries Q, keys K and
+ * values V. */
 static void attend(void *context, size_t task, unsigned worker)
 {
     const struct pass *p = context;

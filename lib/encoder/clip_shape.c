@@ -1,6 +1,6 @@
 /* Finds the sizes of CLIP's vision transformer. The shapes of tensors show most sizes of the network. A config file
- * gives the settings that tensors cannot show (heads, activation, epsilon), and repeats some sizes. Config files of
- * transformers and of OpenCLIP are supported:
+ * gives the settings that tensors cannot show (heads, activation, epsilon), and repeats some sizes. Two kinds of config
+ * files are supported, those of transformers and those of OpenCLIP:
  *
  * The config.json of transformers is a CLIPConfig, with the vision part in "vision_config", or a CLIPVisionConfig,
  * which is the vision part alone. In config files of old transformers versions, "vision_config_dict" replaces
@@ -52,10 +52,11 @@ const float dkvb__clip_deviation[3] = {0.26862954f, 0.26130258f, 0.27577711f};
 struct naming {
     uint32_t layout;
     const char *class_token, *patches, *positions, *projection;
-    /* parts of the names of tensors in a transformer block: `block`, the number of the block, and one of the other
-     * names */
+    /* parts of tensor names in a transformer block of CLIP: a tensor's name is `block`, the number of the block, and
+     * one of the other parts */
     const char *block, *norm, *attention, *mlp;
-    uint32_t projection_width; /* which dimension of the tensor `projection` equals the transformer's width */
+    /* index of the dimension, 0 or 1, of the tensor `projection` that has the size of the transformer's width */
+    uint32_t projection_width;
 };
 
 static const struct naming namings[] = {
@@ -274,7 +275,7 @@ static dkvb_status take_activation(uint32_t *to, const struct config *c, const j
     return DKVB_OK;
 }
 
-/* Finds the part of a transformers config that is about pictures; it may be the whole config. */
+/* Finds the part of a transformers config that is about pictures, which may be the whole config. */
 static dkvb_status find_part(const json_t **part, const struct config *c)
 {
     static const char *const keys[] = {"vision_config_dict", "vision_config"};
@@ -314,8 +315,8 @@ static dkvb_status read_transformers(struct sizes *said, struct config *c)
     return rc ? rc : take_number(&said->epsilon, c, part, "layer_norm_eps", 1e-5, 1.0);
 }
 
-/* Refuses any other setting of an OpenCLIP config's vision_cfg that is switched on, as it would make a different
- * network. */
+/* Refuses an OpenCLIP config whose vision_cfg switches on a setting that this library does not know, as the setting
+ * would make a different network. */
 static dkvb_status check_part(const struct config *c, json_t *part)
 {
     static const char *const known[] = {"image_size", "layers",    "width",        "patch_size",
@@ -337,8 +338,8 @@ static dkvb_status check_part(const struct config *c, json_t *part)
     return DKVB_OK;
 }
 
-/* Reads the vision part of an OpenCLIP config. The caller must have set the members width and head_width of the CLIP
- * network's shape before. */
+/* Reads the vision part of an OpenCLIP config. The members width and head_width of the CLIP network's shape must be set
+ * before the call. */
 static dkvb_status take_openclip_part(struct sizes *said, const struct config *c, json_t *part)
 {
     static const uint64_t defaults[SIZES] = {[IMAGE_SIZE] = 224, [PATCH] = 16, [WIDTH] = 768, [LAYERS] = 12};
@@ -356,7 +357,7 @@ static dkvb_status take_openclip_part(struct sizes *said, const struct config *c
         rc = take_number(&ratio, c, part, "mlp_ratio", 4.0, 1024.0);
     if (rc)
         return rc;
-    /* OpenCLIP rounds the number of heads and the hidden width down, too */
+    /* the number of heads and the hidden width are rounded down, as OpenCLIP does */
     said->of[HEADS] = said->of[WIDTH] / head_width;
     said->of[MLP] = (uint64_t)((double)said->of[WIDTH] * ratio);
     return DKVB_OK;

@@ -9,7 +9,8 @@ struct dkvb__norm {
     float *scale, *shift;
 };
 
-/* Weights of one transformer block: x += out(attention(qkv(norm1(x)))), then x += fc2(activation(fc1(norm2(x)))). */
+/* Weights of one transformer block, which computes on the tokens x: x += out(attention(qkv(norm1(x)))), then
+ * x += fc2(activation(fc1(norm2(x)))). */
 struct dkvb__clip_block {
     struct dkvb__norm norm1, norm2;
     struct dkvb__matrix qkv; /* weight matrix for queries, keys and values side by side: width -> 3 width */

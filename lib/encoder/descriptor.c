@@ -124,7 +124,7 @@ static void vote(float votes[DIRECTIONS], float x, float y)
     }
 }
 
-/* Returns the pixel at (x, y); a pixel beyond an edge of the picture equals the nearest pixel at the edge. */
+/* Returns the pixel of a picture at (x, y); outside of the picture, the nearest pixel at the edge. */
 static const uint8_t *pixel(const struct dkvb__view *v, int32_t x, int32_t y)
 {
     x = x < 0 ? 0 : x < SIDE ? x : SIDE - 1;

@@ -166,7 +166,8 @@ struct batch {
     size_t begin, n;
     dkvb_image fitted[DKVB__ENCODER_BATCH];
     dkvb_status status[DKVB__ENCODER_BATCH];
-    bool unread[DKVB__ENCODER_BATCH]; /* true if the picture of the batch could not be read; its status is the reason */
+    /* true for each picture of the batch that could not be read; `status` has the reason */
+    bool unread[DKVB__ENCODER_BATCH];
     /* true if the pixels of a picture in the array `fitted` (pictures ready for the network) belong to the caller */
     bool borrowed[DKVB__ENCODER_BATCH];
     char message[DKVB__ENCODER_BATCH][MESSAGE];

@@ -30,8 +30,8 @@ struct dkvb__view {
     uint32_t width, height, channels;
 };
 
-/* The functions that each kind of encoder has. The row of a picture must depend neither on other pictures nor on the
- * number of threads. */
+/* The functions that each kind of encoder has. A picture's row of features must depend neither on other pictures nor on
+ * the number of threads. */
 struct dkvb__network {
     /* Opens the network of an encoder. The function open() sets the members of the encoder's `info` after `kind`. After
      * a failure the network's state, *state, is NULL. */

@@ -30,18 +30,20 @@
 enum {
     SIDE = 224,
     MAX_WIDTH = 64,
-    EXPANSION = 4, /* number of channels that leave a block of the network, for each channel inside */
+    EXPANSION = 4, /* a residual block of the ResNet-50 has this many times more output channels than inner channels */
     LAYERS = 4,
     BLOCKS = 16,
     CONVOLUTIONS = 1 + 3 * BLOCKS + LAYERS,
-    PASS_PICTURES = 8, /* number of pictures that pass through the ResNet-50 together, in 100 MiB */
-    TILE_ROWS = 96,    /* largest number of pixels whose neighbourhoods are gathered together for a convolution */
+    /* number of pictures that pass through the ResNet-50 together; the activations of these pictures take 100 MiB */
+    PASS_PICTURES = 8,
+    TILE_ROWS = 96, /* largest number of pixels whose neighbourhoods are gathered together for a convolution */
     TILES_A_THREAD = 4
 };
 
 static const uint32_t blocks_of_layer[LAYERS] = {3, 4, 6, 3};
 
-/* Mean and standard deviation of each colour in the ImageNet pictures: torchvision's transforms for these weights. */
+/* Mean and standard deviation of each colour in the ImageNet pictures, as torchvision uses them to prepare pictures for
+ * a ResNet-50. */
 static const float pixel_mean[3] = {0.485f, 0.456f, 0.406f};
 static const float pixel_deviation[3] = {0.229f, 0.224f, 0.225f};
 
@@ -329,7 +331,7 @@ struct pass {
     const struct dkvb__trace *trace;
     const struct dkvb__view *pictures;
     size_t n;
-    /* side in pixels, and number of channels, of the pictures between layers of the network in `x` */
+    /* `side` is the width and height in pixels, `channels` the number of channels, of the pictures in `x` */
     size_t side, channels;
     /* pictures between layers of the network, [n][side][side][channels], large enough for any layer */
     float *x, *next, *added;
@@ -379,8 +381,8 @@ static void gather(float *to, const struct tiles *t, size_t row)
     size_t across = row % t->out_side * c->step, down = row / t->out_side % t->out_side * c->step, pad = c->kernel / 2;
     const float *picture = t->in + row / (t->out_side * t->out_side) * t->side * t->side * c->in;
     size_t before =
-        /* number of columns of a pixel's neighbourhood that lie left of the picture's edge, and number of columns up to
-         * the right edge */
+        /* `before` is the number of columns of a pixel's neighbourhood that lie left of the picture, `end` the number
+         * of columns up to the right edge of the picture */
         across < pad ? pad - across : 0;
     size_t end = t->side + pad - across < c->kernel ? t->side + pad - across : c->kernel;
 

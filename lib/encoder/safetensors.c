@@ -113,7 +113,7 @@ static dkvb_status take_place(const struct dkvb__safetensors *f, struct dkvb__te
                           dkvb__show(t->name).text, (unsigned long long)at[0], (unsigned long long)at[1], f->size);
     t->data = f->elements + at[0];
     t->bytes = at[1] - at[0];
-    if (t->dtype == 0) /* the library does not know the size of the tensor's type, and does not read the tensor */
+    if (t->dtype == 0) /* a tensor of a type whose size the library does not know stays unread */
         return DKVB_OK;
     if (!dkvb__shape_bytes(&bytes, t->dtype, t->ndim, t->shape))
         return dkvb__fail(DKVB_EFORMAT, "%.300s: tensor %s: the product of the %u dimensions does not fit in memory",
@@ -441,7 +441,8 @@ static struct shape_text show_shape(uint32_t ndim, const uint64_t *shape)
     return shown;
 }
 
-/* Converts n elements of a tensor to float32, x. The tensor's elements in the file may have any alignment. */
+/* Converts n elements of a tensor to float32 numbers, which are written to the array x. The tensor's elements in the
+ * file may have any alignment. */
 static void convert(float *x, const struct dkvb__tensor *t, size_t n)
 {
     if (t->dtype == DKVB_DTYPE_F32)

@@ -49,8 +49,8 @@ dkvb_status dkvb__safetensors_read(const struct dkvb__safetensors *file, const c
                                    const uint64_t *shape, float *to);
 
 /* Returns DKVB_EFORMAT if a tensor whose name begins with `start` has not been read: the file then holds a larger
- * network, which contains the tensors of a smaller network. A tensor may stay unread if its name ends in the text
- * `but`. */
+ * network, which contains the tensors of a smaller network. Tensors whose names end in the text `but` are allowed to
+ * stay unread. */
 dkvb_status dkvb__safetensors_need_used(const struct dkvb__safetensors *file, const char *start, const char *but);
 
 /* Returns the path with which a .safetensors file was opened, for messages. */

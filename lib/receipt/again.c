@@ -53,8 +53,8 @@ static dkvb_status make_file(struct dkvb__output *made, struct dkvb__receipt *r)
     return rc;
 }
 
-/* Adds a section of the model file made by training again to the list, and whether the existing model file has the same
- * bytes in that section. */
+/* Adds one section of the model file made by training again to a JSON list, with the answer whether the existing model
+ * file has the same bytes in that section. */
 static dkvb_status add_section(json_t *list, bool *all, const struct dkvb__output *made, const struct dkvb__section *s,
                                const struct dkvb__container *was, struct dkvb__receipt *r)
 {

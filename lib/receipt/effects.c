@@ -80,12 +80,12 @@ static const char *state_gone(const struct entry *e)
 }
 
 /* Measures the effects of a journal entry that masks pairs: compares the model under the mask of all earlier entries
- * with the model under that mask and the pairs of the entry's group. */
+ * with the model after the pairs of this entry, and of the forgettings planned with it, are masked too. */
 static dkvb_status measure_masking(struct entry *e, const dkvb_codeset_rows *held)
 {
     const dkvb_model *m = e->r->model;
     const struct dkvb__journal *j = &m->journal;
-    /* this `view` has its own mask, and shares everything else with the model of the receipt */
+    /* `view` is the model of the receipt with a mask of its own, and shares everything else with that model */
     struct dkvb_model view = *m;
     dkvb_mask *group = NULL;
     dkvb_status rc = dkvb_mask_copy(&view.mask, m->mask);
@@ -174,8 +174,8 @@ static dkvb_status measure(struct entry *e, const dkvb_codeset_rows *held)
 }
 
 /* Lists how many held-out rows of each class were answered correctly before and after a journal entry; after an exact
- * forgetting, only how many are now. The list of effects leaves out classes whose held-out rows then and now are not
- * the same rows. */
+ * forgetting, only how many are now. The list of effects leaves out classes without held-out rows, and
+ * classes whose number of held-out rows has changed since the journal entry was made. */
 static dkvb_status list_effects(json_t *list, const struct entry *e)
 {
     for (uint32_t l = 0; l < e->r->model->classes; l++) {
@@ -258,8 +258,8 @@ static dkvb_status measure_entries(json_t **out, struct dkvb__receipt *r, bool p
     if (!rc && paired) {
         dkvb_journal_head(r->before, hash);
         if (dkvb_journal_find_head(m, hash, &head) != DKVB_OK)
-            /* the journal may have no entry of the older model file (option `before`), if new keys began a new journal,
-             * or if the receipt's statement about that file is wrong */
+            /* the present journal may lack the newest entry of the older model file (option `before`): new keys may
+             * have begun a new journal, or the receipt's statement about the older file may be wrong */
             head = 0;
     }
     for (size_t i = 0; !rc && i < m->journal.count; i++) {

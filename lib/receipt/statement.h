@@ -40,8 +40,8 @@ enum { DKVB__OF_MODEL = 1, DKVB__OF_CODES = 2, DKVB__OF_BEFORE = 4, DKVB__OF_AUD
 struct dkvb__statement {
     const char *key;
     uint32_t needs;
-    /* words for messages about a statement of a receipt: what is checked ("the journal"), and the result of a
-     * successful check ("read again, with the same result") */
+    /* words for messages about a statement of a receipt: `words` name what is checked ("the journal"), `done` is the
+     * result of a successful check ("read again, with the same result") */
     const char *words, *done;
     dkvb_status (*make)(json_t **out, struct dkvb__receipt *r);
 };

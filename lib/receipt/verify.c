@@ -207,7 +207,7 @@ static void tell_equal(struct check *c, size_t s, const json_t *made)
     } else if (of->make == dkvb__trained_again) {
         tell_trained(c, of->key, made);
     } else if (!dkvb__statement_file(s, &c->r.o)) {
-        /* no sentence is printed here for statements about files, as tell_file() has printed the result of checking
+        /* statements of a receipt about files print no sentence here, as tell_file() has printed the result of checking
          * each file */
         snprintf(sentence, sizeof sentence, "%s: %s", of->words, of->done);
         tell(c, DKVB_RECEIPT_CHECKED, of->key, sentence);

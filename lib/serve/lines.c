@@ -126,7 +126,7 @@ static const char *field(const dkvb_service *s, size_t i)
 }
 
 /* Finds a column by its name, or by its number from 1, also written "#1". *found becomes the number of fields if the
- * line has no column of that name or number; the result is false if two columns have the name. */
+ * line has no column with the name or number asked for; the result is false if two columns have that name. */
 static bool find_column(const dkvb_service *s, const char *name, size_t fields, bool header, size_t *found)
 {
     const char *at = name + (*name == '#');
@@ -364,8 +364,8 @@ dkvb_status dkvb__lines_take(dkvb_service *s)
         if (longer) {
             snprintf(why, sizeof why, "%.200s: line %llu: has more than %llu bytes", s->name,
                      (unsigned long long)l->line, (unsigned long long)s->most_bytes);
-            /* if this line was to be the header or the first row, nothing tells which columns the later lines have, so
-             * reading ends */
+            /* if the refused line should have been the header or the first row, the columns of all later lines are
+             * unknown, so reading the client's input ends */
             if (!l->known) {
                 dkvb__break(s, DKVB_EFORMAT, why);
                 break;
@@ -431,8 +431,8 @@ static dkvb_status put_class(dkvb_service *s, const dkvb_model *model, int32_t l
     return put_text(s, name ? name : number);
 }
 
-/* Appends a float to the answer with as many digits as reading back the same float needs. A program may have called
- * setlocale(), so the decimal sign that snprintf() writes is replaced by a point. */
+/* Appends a float to the answer with as many digits as reading back the same float needs. If the program has called
+ * setlocale(), snprintf() may write another decimal sign, which is replaced by a point. */
 static dkvb_status put_float(dkvb_service *s, float value)
 {
     char text[32];

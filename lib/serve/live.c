@@ -31,8 +31,9 @@ static const uint64_t RETIRED = UINT64_C(1) << 63;
 /* flag of a slot (one loaded version of a live model) whose model is being freed by one thread */
 static const uint64_t FREEING = UINT64_C(1) << 62;
 
-/* Identity of a model file, to see that the file was replaced. The model in use maps its file, so no other file can get
- * the same inode number. If a program overwrites the model file in place, the file's size or times change. */
+/* Identity of a model file, to see that the file was replaced. As the model in use maps its file, the file that
+ * replaces the mapped file cannot get the same inode number. If a program overwrites the model file in place, the
+ * file's size or times change. */
 struct identity {
     dev_t device;
     ino_t inode;
@@ -301,8 +302,8 @@ dkvb_status dkvb_live_acquire(dkvb_live *live, const dkvb_model **model)
 {
     struct slot *slot = hold(live);
     struct identity file;
-    /* the model file is examined only after hold() has counted a user of the old model, so that a file replaced before
-     * this call is noticed */
+    /* first hold() counts a user of the old model, then the model file is examined, so that a file replaced before this
+     * call is noticed */
     dkvb_status rc = look(live->path, &file);
 
     *model = NULL;

@@ -23,14 +23,14 @@ enum { DKVB__ITEM_ROWS, DKVB__ITEM_ERROR, DKVB__ITEM_HEADER };
 struct dkvb__item {
     uint32_t kind;
     bool vector; /* true if the frame's array has one dimension, so that the answer has no dimension of rows */
-    /* number in the batch of the first row of this frame or line, and number of its rows, which is 0 for an error or a
-     * header */
+    /* `first` is the number, in the batch, of the first row of this frame or line; `rows` is the number of its rows, 0
+     * for an error message or a header */
     size_t first, rows;
     /* number that messages give to the frame or line: for a line the number of its row, from 0; for a frame its number,
      * from 1 */
     uint64_t number;
-    /* place in the batch's `texts` of the row's id, or of the error message that answers the frame or line; length 0:
-     * no text */
+    /* `text` is the place, in the batch's `texts`, of the row's id or of the error message that answers the frame or
+     * line; `length` is the length of that text, 0 for no text */
     size_t text, length;
 };
 
@@ -38,10 +38,11 @@ struct dkvb__item {
 struct dkvb__lines {
     bool known;
     char separator;
-    size_t fields;      /* number of fields in every line of the client */
-    size_t *field_of;   /* index of the field of a line that holds each feature, [columns] */
-    size_t id;          /* index of the field with the row's id; if no field has ids, the number of fields */
-    uint64_t line, row; /* number of the client's last line, from 1, and number of the next row, from 0 */
+    size_t fields;    /* number of fields in every line of the client */
+    size_t *field_of; /* index of the field of a line that holds each feature, [columns] */
+    size_t id;        /* index of the field with the row's id; if no field has ids, the number of fields */
+    /* `line` is the number of the client's last line, from 1; `row` is the number of the next row, from 0 */
+    uint64_t line, row;
     size_t scanned; /* number of bytes at the start of the unfinished line that were searched and have no line end */
     bool dropping;  /* true if a line was refused for its length, and the rest of that line is being skipped */
     struct dkvb__text field; /* texts of the fields of a line, each ending with a NUL */
@@ -52,7 +53,8 @@ struct dkvb__lines {
 struct dkvb_service {
     dkvb_allocator mem;
     dkvb_live *live;
-    /* number `top` of answers per row, at least 1; 1 if scores are asked for; largest number of rows in a batch */
+    /* `top` is the number of classes in the answer to a row (1 if scores are asked for); `most_rows` is the largest
+     * number of rows in a batch */
     uint32_t top, scores, most_rows;
     /* true if the caller chose `top`, the number of classes per answer, so that arrays of answers have a dimension of
      * length `top` */
@@ -70,7 +72,7 @@ struct dkvb_service {
     uint64_t frame; /* number of the client's last frame (.npy file), from 1 */
     uint64_t skip;  /* number of bytes of a refused frame (.npy file) that are still to be skipped */
     struct dkvb__lines lines;
-    dkvb_status broken; /* status: DKVB_OK, or the reason why no more input can be understood */
+    dkvb_status broken; /* DKVB_OK, or the status that says why no more input of the client can be understood */
     char why[512];
 
     /* The batch has the frames or lines of the client that were read and not yet answered, in `items`, and their
@@ -90,13 +92,13 @@ struct dkvb_service {
 };
 
 /* Reads the input bytes that have arrived as frames or lines, and adds these to the batch until the batch is full. If
- * reading the client's input fails with DKVB_ENOMEM, the same function may be called again. If the input is damaged,
- * the reason is noted in s->broken. */
+ * reading the client's input fails with DKVB_ENOMEM, reading may be tried again. If the input is damaged, the reason is
+ * noted in s->broken. */
 dkvb_status dkvb__frames_take(dkvb_service *s);
 dkvb_status dkvb__lines_take(dkvb_service *s);
 
-/* Appends the answer to a frame or line of the batch to s->out. The answer has the names of classes from `model`.
- * Appending an answer may fail with DKVB_ENOMEM. */
+/* Appends the answer to one frame or line of the batch to the output bytes s->out. Classes in the answer have the names
+ * that `model` gives them. Appending an answer may fail with DKVB_ENOMEM. */
 dkvb_status dkvb__frames_answer(dkvb_service *s, const struct dkvb__item *item, uint32_t classes);
 dkvb_status dkvb__lines_answer(dkvb_service *s, const struct dkvb__item *item, const dkvb_model *model,
                                uint32_t classes);

@@ -63,9 +63,11 @@ struct work {
     /* function that prepares a step of the benchmark before the clock starts; or NULL */
     int (*ready)(struct bench *b, uint32_t series);
     dkvb_status (*run)(struct bench *b, uint32_t series, const dkvb_run_options *run);
-    /* prints the lines of text that only this part of the benchmark has, after the two lines that all parts have */
+    /* function that prints those lines of text that are special to one part of the benchmark, after the two lines that
+     * all parts print */
     void (*say)(struct bench *b);
-    /* prints the JSON keys that only this part of the benchmark has, after the keys that all parts have */
+    /* function that prints those JSON keys that are special to one part of the benchmark, after the keys that all parts
+     * have */
     void (*json)(struct bench *b);
 };
 
@@ -208,8 +210,8 @@ static uint64_t value_bytes(const struct bench_args *a)
     return (uint64_t)a->codebooks * a->keys * a->classes * sizeof(float);
 }
 
-/* Returns the number of operations of a search in 10^9, 2 C K d for each row: a product of bytes and its addition
- * count as two operations. */
+/* Returns the operations of a search in units of 10^9: 2 * codebooks * keys * key dimensions for each row, since a
+ * product of two bytes and its addition count as two operations. */
 static double search_work(const struct bench_args *a)
 {
     return 2.0 * (double)key_bytes(a) * (double)a->rows / 1e9;
@@ -347,10 +349,9 @@ static void train_json(struct bench *b)
     json_count("bytes_values", value_bytes(&b->args));
 }
 
-/* Series of times that the part `forget` of the benchmark measures. In the benchmark of forgetting, SEARCHED times the
- * search of all rows without a mask, whose codes are stored. In the benchmark of forgetting, FORGET times the counting,
- * choosing and masking of pairs. In the benchmark of forgetting, REFRESH times searching again those codes that name
- * masked pairs. */
+/* Series of times that the part `forget` of the benchmark measures. The series SEARCHED has the times of searching all
+ * rows without a mask, whose codes are stored. The series FORGET has the times of counting, choosing and masking pairs.
+ * The series REFRESH has the times of searching again the codes that name masked pairs. */
 enum { SEARCHED, FORGET, REFRESH, FORGET_SERIES };
 
 static int forget_prepare(struct bench *b)

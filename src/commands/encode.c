@@ -152,7 +152,8 @@ static int write_rows(struct encode *e)
     rc = dkvb_encoder_encode_file(p->encoder, p->set, e->args.output, &o, &e->report, &run);
     tool_kept(e->report.kept, e->report.pictures, "encoded", "pictures");
     for (uint64_t i = 0; rc != DKVB_OK && p->unreadable == 0 && i < p->info.pictures; i++)
-        p->unreadable += !p->readable[i]; /* with several ranks, only rank 0 was told of the unreadable picture */
+        /* if the command has several ranks, only rank 0 was told of the unreadable picture */
+        p->unreadable += !p->readable[i];
     code = pictures_encoded(p, rc);
     if (code)
         return code;

@@ -57,9 +57,9 @@ struct eval {
     dkvb_model *model;
     dkvb_model_info info;
     struct features x;
-    struct pictures pictures; /* the pictures that were encoded into the rows to measure on */
+    struct pictures pictures; /* pictures whose rows of features the model is evaluated on */
     struct labels y;
-    struct codes codes; /* codes of the rows to measure on, if they were read from a file */
+    struct codes codes; /* codes of the rows that the model is evaluated on, if the codes were read from a file */
     bool *forgotten;    /* marks of the forgotten classes, [classes], or NULL */
     dkvb_evaluation found;
     struct features train_x; /* training rows for linear heads (--reference) */

@@ -229,7 +229,7 @@ static int check_strength(const struct forget_args *args)
     return args_refuse(&command, args, not_exact, "--strength exact, which masks nothing");
 }
 
-/* Checks the options for writing a plan of forgetting to a file, which changes no model. */
+/* Checks the options for writing a plan of forgetting to a file; writing a plan changes no model. */
 static int check_plan_out(const struct forget_args *args)
 {
     static const char *const of_apply[] = {"output", "codes-out", "drop-name", NULL};
@@ -613,7 +613,7 @@ static int apply(struct forget *f)
     f->found = (dkvb_plan_info)DKVB_PLAN_INFO_INIT;
     if (code == EXIT_SUCCESS)
         code = tool_check(dkvb_plan_get_info(f->plan, &f->found));
-    /* messages name the file of operand 0, so the operand becomes the path of the model or of the plan */
+    /* error messages name the file in operand[0], so operand[0] becomes the path of the model or of the plan */
     f->args.args.operand[0] = model ? model : plan;
     f->args.exact = f->found.strength == DKVB_STRENGTH_EXACT;
     f->args.keep_keys = f->found.keys == DKVB_KEYS_KEPT;

@@ -20,7 +20,8 @@ struct forget_args {
     const char *codes_out, *key_features, *ids, *requests, *plan_out;
     uint64_t pairs, examples, seed;
     double target, max_retain_drop, max_class_loss;
-    /* index of the word that --strength got; method of choosing pairs to mask; number of threads */
+    /* index of the word given to the option --strength, of the word given to --method (how pairs to mask are chosen),
+     * and the number of threads */
     uint32_t strength, method, threads;
     bool dry_run, force, keep_keys, in_place, drop_name, all_classes, json;
     bool exact; /* true if the strength of forgetting is "exact", false if it is "suppress" */

@@ -23,7 +23,7 @@ struct journal_args {
 
 static const struct args_option options[] = {
     {"head", ARGS_TEXT, AT(head), "HEX", .help = "an earlier head: has the journal only grown since?",
-     /* `dkvb verify` has the option --head and all options after it in this table; `dkvb masks` has only --json */
+     /* the option --head and all options after it in the table belong to `dkvb verify`; `dkvb masks` has only --json */
      .word = true},
     {"receipt", ARGS_TEXT, AT(receipt), "FILE", .help = "check this receipt against the files"},
     {"codes", ARGS_TEXT, AT(codes), "FILE", .help = "--receipt: codes file of the model"},

@@ -67,7 +67,8 @@ struct predict {
     int32_t *labels;
     int32_t *block;       /* likeliest class of each row of a block of rows */
     float *probabilities; /* probabilities of the predicted classes `labels`, if they are printed; otherwise NULL */
-    /* features of a block of rows, [most][columns], if features are read from their file as needed; or NULL */
+    /* features of a block of rows, [most][columns], if features are read from their file block by block; otherwise
+     * NULL */
     float *rows;
     /* logits of the rows: with --scores [n][classes], or [most][classes] if the output is a text table; without
      * --scores scratch space, [most][classes] */
@@ -157,8 +158,8 @@ static int make_room(struct predict *p)
     return p->labels && (p->probabilities || (p->args.output && !p->delimiter)) ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* Predicts the rows from `first` on, at most a block; *n becomes the number of predicted rows. The predictions of the
- * block begin at row `at` of the arrays for predictions. */
+/* Predicts the rows from `first` on, at most a block; *n becomes the number of predicted rows. Row `first` gets its
+ * prediction at row `at` of the arrays for predictions. */
 static int answer_block(struct predict *p, size_t first, size_t at, size_t *n)
 {
     size_t rows = p->x.rows;
@@ -261,8 +262,8 @@ static const char *row_text(const struct predict *p, size_t row, char text[24])
     return text;
 }
 
-/* Prints a line for each predicted row: its name, id or number, then its classes. In this table for people, names of
- * rows are left-justified and numbers right-justified. */
+/* Prints a line for each predicted row: its name, id or number, then its classes. Names of rows are left-justified and
+ * numbers right-justified, for people who read the printed lines as a table. */
 static void print_answers(const struct predict *p)
 {
     bool pictures = pictures_source(&p->args.pictures), named = pictures || p->ids.name;
@@ -324,7 +325,8 @@ static void put_answer(const struct predict *p, int32_t label, float probability
         csv_float(to, probability);
 }
 
-/* Prints the next part of a text table: its header, then one block of rows after another, which is predicted first. */
+/* Predicts the next block of rows and prints the block's part of the text table of predictions; the first part of the
+ * table is the header. */
 static int print_part(void *context, FILE *to)
 {
     struct predict *p = context;

@@ -110,7 +110,7 @@ static void report(const struct search *s, double seconds)
 }
 
 /* Checks that the output of `dkvb search` can be written and replaces no input. `kept` is the path of the part file,
- * which keeps codes during the work. */
+ * which keeps finished codes while the search goes on. */
 static int check_paths(const struct search_args *args, const char *kept)
 {
     const struct path inputs[] = {{"MODEL", args->args.operand[0]}, {"--features", args->features}, {0}};

@@ -35,7 +35,9 @@ struct server {
     dkvb_outside outside;
     char *buffer; /* buffer for the input that is read at a time, [READ_BYTES] */
     bool ended, broken;
-    double first, last; /* time at which the first bytes were read, and time at which the last answer was written */
+    /* `first` is the time at which the server read the first bytes, `last` the time at which it wrote the last
+     * answer */
+    double first, last;
     uint64_t rows, batches, abstained, refused;
     /* histogram of the times that rows waited, in nanoseconds: the number of rows whose time fell into each bin */
     uint64_t waited[64 * STEPS];
@@ -178,7 +180,9 @@ static int answer_batch(struct server *s, double arrived, dkvb_answers *answers)
 
     *answers = (dkvb_answers)DKVB_ANSWERS_INIT;
     rc = dkvb_service_answer(s->service, answers, &s->run);
-    if (rc) { /* the batch is answered again after a failure, which may be about a model file that is replaced later */
+    /* the batch is kept and answered again after a failure: a model file may have caused the failure, and is replaced
+     * later */
+    if (rc) {
         if ((code = wait_for_model(s)))
             return code;
         rc = dkvb_service_answer(s->service, answers, &s->run);

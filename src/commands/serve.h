@@ -6,7 +6,8 @@
 #include <stdint.h>
 
 struct serve_args {
-    const char *model, *id_column; /* path of the model and name of the column with ids; `id_column` may be NULL */
+    /* `model` is the path of the model file; `id_column` is the name of the column with the ids of rows, or NULL */
+    const char *model, *id_column;
     uint32_t top, threads;
     bool scores;
 };

@@ -146,11 +146,10 @@ static int read_numbers(struct numbers *out, const char *option, const char *lis
     return EXIT_SUCCESS;
 }
 
-/* Reads a comma-separated list of words, such as methods of forgetting, as the library's constants of the given kind.
- */
+/* Reads a comma-separated list of words, such as methods of forgetting, as library constants of the given kind. */
 static int read_words(uint32_t **out, size_t *n, const char *option, const char *list, uint32_t kind)
 {
-    enum { WORDS = 64 }; /* largest number of words in a list option, more than there are different words of any kind */
+    enum { WORDS = 64 }; /* largest number of words that a comma-separated option may list */
     const char *at = list;
 
     if (!list)
@@ -199,8 +198,8 @@ static int read_lists(struct sweep *s)
     return EXIT_SUCCESS;
 }
 
-/* Returns element i of a list of sizes that the command line gives for a sweep; 0, also if there is no list, stands for
- * the size in the model. */
+/* Returns element i of a list of model sizes, such as numbers of keys, that the command line gives for a sweep; 0 if
+ * there is no list; 0 stands for the size in the given model. */
 static uint64_t pick(const struct numbers *list, size_t i)
 {
     return list->at ? list->at[i] : 0;

@@ -29,7 +29,7 @@ struct train {
     dkvb_labels_info seen;     /* counts and range of the training labels */
     dkvb_labels_info measured; /* counts and range of the labels of held-out rows */
     dkvb_features_info values; /* facts about the feature values of the training rows, such as their range */
-    struct codes given;        /* codes that the options give in place of rows */
+    struct codes given;        /* codes of the training rows, if the options give codes in place of rows */
     struct labels y;
     struct ids ids;
     dkvb_codeset *set;
@@ -329,8 +329,8 @@ static int fit_size(struct train_args *a, const struct train *t)
     int code;
 
     for (size_t i = 0; i < t->names.count; i++)
-        /* at least one byte is left for the model when the lengths of the class names are subtracted, as a size of 0
-         * would mean no limit */
+        /* the model gets the bytes that the class names leave, but at least one byte, as a size of 0 would mean no
+         * limit */
         bytes -= bytes > strlen(t->names.line[i]) ? strlen(t->names.line[i]) : bytes - 1;
     code = tool_check_about("--size", dkvb_fit_suit(&suit, t->seen.rows - t->seen.unlabelled, t->x.columns, t->classes,
                                                     DKVB_PRESET_NONE, bytes));
@@ -407,7 +407,7 @@ static void say_settings(const struct train *t)
         say(t, "note    %" PRIu64 " of %" PRIu32 " classes have no row to learn from\n", r->unlearnable, r->classes);
 }
 
-/* Makes a model without values for codes that were searched before. */
+/* Makes a model without trained values for rows whose codes were searched by an earlier command. */
 static int make_model_of_codes(struct train *t)
 {
     const dkvb_array *codes = &t->given.array;
@@ -425,8 +425,8 @@ static int make_model_of_codes(struct train *t)
     return code;
 }
 
-/* Raises the ids of the training rows above the ids of the codes file. The library numbers new training rows after the
- * rows of the codes file, but pictures that cannot be read take numbers too. */
+/* Makes the ids of the new training rows larger than all ids in the codes file. The library numbers new training rows
+ * after the rows of the codes file, but pictures that cannot be read take numbers too. */
 static int number_on(struct train *t)
 {
     uint64_t first = 0;

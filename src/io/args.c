@@ -193,7 +193,7 @@ static bool parse_value(const struct args_option *option, const char *text, void
     }
 }
 
-/* Refuses the value of an option with a message that says which values parse_value() accepts. */
+/* Refuses the value of an option with a message that says which values the option accepts. */
 static int refuse_value(const struct args_command *command, const struct args_option *o, const char *found)
 {
     const char *from = o->positive ? "a number above 0" : "a number of 0 or more";

@@ -11,7 +11,8 @@
 
 enum { ARGS_MAX_OPERANDS = 257, ARGS_MAX_OPTIONS = 60 };
 
-/* Kind of an option's value, which determines the type of the member at the offset `at`. */
+/* Kind of the value that an option of a command takes; the kind determines the type of the struct member that receives
+ * the value. */
 enum args_kind {
     ARGS_FLAG, /* kind of a flag: the member is a bool, and the option takes no value */
     ARGS_TEXT, /* kind of an option with a text: the member is a const char * */
@@ -39,8 +40,8 @@ struct args_option {
     size_t at;         /* offset of the member for the option's value in the command's struct */
     const char *value; /* placeholder for the option's value in help; NULL for a flag */
     const char *help;
-    /* limits of an option's value: `least` and `most` for ARGS_U32 and ARGS_U64, `most` for ARGS_REAL; most 0: the
-     * limit of the type */
+    /* limits of the value that a command's option takes: `least` and `most` for integers (ARGS_U32, ARGS_U64), `most`
+     * for ARGS_REAL; if `most` is 0, only the type limits the value */
     uint64_t least, most;
     double below;  /* limit for an option of the kind ARGS_REAL: the value must be less than the limit; 0: no limit */
     bool positive; /* true if an option of the kind ARGS_REAL refuses 0 */
@@ -92,8 +93,8 @@ void args_default(const struct args_option *option, const void *values, char *te
  * code. */
 bool args_parse(const struct args_command *command, int argc, char **argv, void *values, int *code);
 
-/* True if the option of this name was on the command line. `values` is the command's struct, into which the options
- * were read. */
+/* True if the command line has the option called `name`. `values` is the command's struct, into which the options were
+ * read. */
 bool args_given(const struct args_command *command, const void *values, const char *name);
 
 /* Prints an error message about a combination of options, then the usage line. Returns EXIT_USAGE. */

@@ -4,7 +4,8 @@
 
 #include <stdio.h>
 
-/* Returns the delimiter for a file by its ending, in any case: ',' for .csv, '\t' for .tsv, 0 for any other ending. */
+/* Returns the delimiter for a file by the ending of its name, in upper or lower case: ',' for .csv, '\t' for .tsv, 0
+ * for all other endings. */
 char csv_delimiter(const char *path);
 
 /* Writes a field of text to a table. Quotes surround a field that holds the delimiter, a quote or a line break. A text

@@ -34,8 +34,9 @@ struct columns_args {
 /* Information that helps to read a table: names of columns and classes. */
 struct table_use {
     const struct columns_args *columns; /* options that name the columns of a table; NULL: no such option */
-    const dkvb_model *model;   /* model whose columns the table must match, and whose classes have names; or NULL */
-    const struct names *names; /* names of the classes, in place of the names of the model; or NULL */
+    const dkvb_model *model; /* model whose columns the table must match, and whose classes have names; or NULL */
+    /* names of the classes that an option gives in place of the names in the model, or NULL */
+    const struct names *names;
     /* true if names in the table that are not among the known class names become new classes */
     bool grows;
 };
@@ -43,12 +44,11 @@ struct table_use {
 /* Ways to read the features of a file. The values of INPUT_… are the values of the member `in_place` of
  * dkvb_table_options. */
 enum {
-    /* way in which features are copied from their file to memory, where the command may change them */
+    /* features are copied from their file to memory, and the command may change the copy */
     INPUT_COPIED = 0,
-    /* features are mapped from their file if possible, so that the command must not change the features */
+    /* features may be mapped from their file instead of copied, and the command must not change them */
     INPUT_MAPPED = 1,
-    /* way in which features are read from their file block by block if possible, so that the command must not change
-     * the features */
+    /* features may stay in their file and be read block by block, and the command must not change them */
     INPUT_BLOCKS = 2
 };
 
@@ -70,8 +70,8 @@ struct features {
 /* Labels of rows, int32_t[rows]. */
 struct labels {
     const char *path;
-    dkvb_table *table;        /* table that was read from a file of labels only */
-    int32_t *made;            /* labels of pictures, if the labels are of pictures; freed with free() */
+    dkvb_table *table;        /* table of labels, if the labels come from a file of their own */
+    int32_t *made;            /* labels of pictures, if each row is a picture; freed with free() */
     const char *const *names; /* names of the classes, [name_count], of a table whose labels are names; or NULL */
     size_t name_count;
     const int32_t *y;
@@ -89,8 +89,8 @@ void input_features_free(struct features *features);
 int input_features_for(struct features *out, const char *path, uint32_t how, const dkvb_model *model,
                        const struct columns_args *columns);
 
-/* Allocates memory for a block of `n` rows, which the caller frees with free(); *block is NULL if all features lie in
- * memory. */
+/* Allocates memory for a block of `n` rows of features, which the caller frees with free(); *block becomes NULL if all
+ * features are in memory already. */
 int input_block(float **block, const struct features *features, size_t n);
 
 /* Sets the pointer *x to `n` rows of features from row `first` on: the rows in memory, or `block` after the rows were

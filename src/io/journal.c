@@ -19,8 +19,8 @@ struct told {
     const dkvb_model *model;
     uint32_t classes;
     dkvb_journal_entry entry;
-    /* marks of the classes that the journal entry was asked to forget or to keep, [classes], DKVB_FORGET or
-     * DKVB_KEEP */
+    /* marks of the classes that the request of this journal entry names: DKVB_FORGET or DKVB_KEEP for each class,
+     * [classes] */
     uint8_t *asked;
     dkvb_class_effect *effects; /* effects of the journal entry on the classes, [classes] */
 };

@@ -7,7 +7,8 @@
 #include "io/args.h"
 #include "io/pages.h"
 
-#define PAGE_DATE "2026-11-28" /* date of the last change to the commands; mandoc warns of pages without a date */
+/* date that man pages show, that of the last change to the commands; mandoc warns of pages without a date */
+#define PAGE_DATE "2026-11-28"
 
 static const char *summary; /* summary of the command whose page is printed */
 

@@ -95,8 +95,8 @@ int output_model_with(const dkvb_model *model, const char *path, const dkvb_code
     if (!output_begin(&file, path, &code) || !output_begin(&codes, codes_path, &code) ||
         (code = output_end(&file, dkvb_model_save_with(model, path, set, codes_path))))
         return code;
-    /* for a model with its codes file, the writing of both files is timed as the model's, so the time of the codes file
-     * begins only now */
+    /* the file time of the model includes the writing of both the model and its codes file, so the file time of the
+     * codes file counts only from here */
     codes.began = progress_clock();
     return output_end(&codes, DKVB_OK);
 }
@@ -116,7 +116,7 @@ struct part {
     output_print_fn *print;
     void *context;
     const char *path;
-    char *text; /* text of the file's part that is being written */
+    char *text; /* text of that part of the output file which is being written */
     /* exit code of the function that prints a part of the text file; the function has reported its failure already */
     int code;
 };
@@ -151,8 +151,8 @@ int output_parts(const char *path, output_print_fn *print, void *context)
         return code;
     if (ranks_lead()) {
         status = dkvb_file_write_parts(path, next_part, &part);
-        /* on ranks other than rank 0 the parts of the text file are printed too, but not written, since all ranks may
-         * compute them together */
+        /* ranks other than rank 0 compute the parts of the text file too, since all ranks may have to take part in the
+         * computation, but do not write them */
     } else {
         const void *data;
         size_t size;

@@ -82,7 +82,7 @@ int output_finish(void);
 struct textfile {
     const char *path;
     FILE *file; /* stream in memory to which the text of the output file is printed */
-    char *text; /* text of the output file, which was printed to the stream in memory, once the stream is closed */
+    char *text; /* text of the output file; set once the stream in memory, to which the text was printed, is closed */
     size_t size;
 };
 
@@ -101,8 +101,8 @@ const char *hex_text(const uint8_t *bytes, size_t size, char *text);
  * case. */
 bool hex_parse(const char *text, uint8_t *bytes, size_t size);
 
-/* Writes JSON fields for the shape of a model, for the preparation of rows before a search, and for the logits after
- * it. */
+/* Writes JSON fields for the shape of a model, for the preparation of rows before the search of their keys, and for the
+ * logits. */
 void output_shape(const dkvb_model_info *info, bool whitened);
 
 #endif

@@ -19,8 +19,7 @@ int pages_man(const struct pages_command *commands, size_t count);
 /* Prints the man page of one command, such as dkvb-train(1). */
 int pages_man_of(const struct pages_command *command);
 
-/* Prints a completion script for "bash", "zsh" or "fish". If `shell` is the name of another shell, the result is
- * false. */
+/* Prints a completion script for a shell. The result is false unless `shell` is "bash", "zsh" or "fish". */
 bool pages_completion(const char *shell, const struct pages_command *commands, size_t count, int *code);
 
 /* Calls a command with --help. The result is the exit code that the command returns for --help. */

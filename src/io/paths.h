@@ -26,17 +26,17 @@ int paths_claim(const struct args_command *command, const struct path *inputs, c
 
 /* Reports a failure of the library, with the path of the file that caused the failure. Messages of the library begin
  * with the argument at fault, which the user knows by the name of its file. If the message begins with a `name` of the
- * list `files`, which ends with a NULL name, the path of that file replaces the name in the message. The result is
- * EXIT_FAILURE; if the message does not begin with a name of the list `files`, the result is 0, and nothing is
- * printed. */
+ * list `files`, which ends with a NULL name, the path of that file replaces the name in the message. The function
+ * returns EXIT_FAILURE after printing the message; if the message begins with no name of the list `files`, the function
+ * prints nothing and returns 0. */
 int paths_tell(const struct path *files, const char *message);
 
 /* Narrows the umask, so that files and folders that this process makes from now on are closed to users who may not read
  * or write the input `path`. */
 void paths_keep_private(const char *path);
 
-/* Checks the outputs of a command in a folder as paths_check() does. A folder of outputs that does not exist yet is
- * accepted. */
+/* Checks the output files that a command writes into a folder, in the way in which paths_check() checks other outputs.
+ * A folder of outputs that does not exist yet is accepted. */
 int paths_check_in_folder(const struct args_command *command, const char *folder, const struct path *inputs,
                           const struct path *outputs);
 int paths_make_folder(const char *folder);

@@ -25,7 +25,8 @@ const char *const pictures_formats[] = {"auto", "folder", "file", "cifar10", "ci
 static const uint32_t formats[] = {DKVB_IMAGES_AUTO,     DKVB_IMAGES_FOLDER, DKVB_IMAGES_FILE,  DKVB_IMAGES_CIFAR10,
                                    DKVB_IMAGES_CIFAR100, DKVB_IMAGES_AUTO,   DKVB_IMAGES_ARRAY, DKVB_IMAGES_ARRAY};
 
-/* words of the option for the activation function, by DKVB_ACTIVATION_… */
+/* words that the option for the encoder's activation function accepts, in the order of the constants
+ * DKVB_ACTIVATION_… */
 const char *const pictures_activations[] = {"auto", "quick_gelu", "gelu", NULL};
 
 const char *const pictures_options[] = {"encoder", "weights",       "config",          "activation", "exif-orientation",
@@ -198,8 +199,9 @@ static int open_set(struct pictures *p)
 }
 
 /* Opens the encoder of `kind` that makes rows of `columns` columns (0: any). Unless `remembered` is NULL, the encoder
- * must be the one whose identity the model in the file `path` stores. That the activation function of a CLIP network
- * was guessed is reported only if neither a config file nor a model that remembers its encoder confirms the guess. */
+ * must be the one whose identity the model in the file `path` stores. A note that the activation function of a CLIP
+ * network was guessed appears only if neither a config file nor a model that remembers its encoder confirms the
+ * guess. */
 static int open_encoder(struct pictures *p, uint32_t kind, const char *remembered, const char *path, uint32_t columns)
 {
     dkvb_encoder_options o = DKVB_ENCODER_OPTIONS_INIT;

@@ -18,7 +18,7 @@ struct pictures_args {
     const char *from;       /* file with a list of paths of pictures, or "-"; NULL: the pictures are those of `paths` */
     const char *weights, *config;
     uint32_t encoder;    /* number of the encoder of the pictures, DKVB_ENCODER_… minus 1 */
-    uint32_t format;     /* index of the picture format in pictures_formats */
+    uint32_t format;     /* index in pictures_formats of the picture format that the command line names */
     uint32_t activation; /* activation function of the encoder, DKVB_ACTIVATION_… */
     bool exif_orientation, coarse_labels, skip_unreadable;
 };
@@ -90,11 +90,13 @@ struct pictures {
     uint64_t unreadable; /* number of unreadable pictures of the set */
 };
 
-/* Counts of files that did not become rows, which are printed after the picture set was closed. */
+/* Counts of files that did not become rows of features; a command prints these counts after it has closed the picture
+ * set. */
 enum { LEFT_OUT_KINDS = 32 };
 struct left_out {
     uint64_t files, unreadable;
-    /* how folders of the set are nested, DKVB_NESTED_…; number of different file endings of left-out files */
+    /* `nested` says how the folders of the set are nested, as a constant DKVB_NESTED_…; `kinds` is the number of
+     * different name endings of left-out files */
     uint32_t nested, kinds;
     struct {
         char ending[16];
@@ -132,8 +134,8 @@ int pictures_features(struct pictures *p, uint32_t threads, struct features *out
  * picture set; if `as` is NULL, labels are the numbers of the classes. */
 int pictures_labels(const struct pictures *p, const int32_t *as, struct labels *out);
 
-/* Removes the labels of unreadable pictures after encoding. Before pictures_keep_labels(), `labels` has one label for
- * each picture, from the picture set or from a file. */
+/* Removes the labels of unreadable pictures after encoding. Until pictures_keep_labels() is called, `labels` has one
+ * label for each picture, from the picture set or from a file. */
 void pictures_keep_labels(const struct pictures *p, struct labels *labels);
 
 /* Removes the ids of unreadable pictures after encoding. Because unreadable pictures have ids too, the id of a picture

@@ -14,7 +14,8 @@
 #include "io/ranks.h"
 #include "tool.h"
 
-/* BAR_WIDTH: characters of the progress bar; LINE_EACH: seconds between lines without a terminal */
+/* BAR_WIDTH is the number of characters of the progress bar; LINE_EACH is the number of seconds between progress lines
+ * if there is no terminal */
 enum { BAR_WIDTH = 40, LINE_EACH = 60 };
 
 /* seconds of work before a progress bar is drawn, so that short work shows no bar */
@@ -23,7 +24,8 @@ static const double REDRAW = 0.1;
 
 static const unsigned IMPATIENCE = 1000; /* milliseconds after which a second signal ends the process */
 
-static atomic_uint interrupted; /* time of the first signal, from millisecond() and made odd; 0: no signal came */
+/* time of the first signal, from millisecond() with the lowest bit set to 1; 0: no signal came */
+static atomic_uint interrupted;
 
 static struct {
     const char *label; /* label of the progress bar; NULL: no work is running */
@@ -34,7 +36,7 @@ static struct {
     int drawn; /* number of characters of the progress bar that are on the terminal */
 } bar;
 
-/* time when the command began; number of seconds between progress lines; time of the next progress line */
+/* time when the command began, seconds between two progress lines, and time when the next progress line is due */
 static double began, line_each, next_line;
 
 /* Returns the milliseconds of a clock that wraps around, for differences. A signal handler may call millisecond(). */

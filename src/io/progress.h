@@ -10,9 +10,8 @@
 
 /* Catches the signals that end a process. After progress_catch_signals(), SIGINT and SIGTERM only set a flag; a second
  * signal that comes a second or more after the first ends the process, with a line on stderr. SIGPIPE and SIGXFSZ are
- * ignored, so that the failed write is reported. If a signal other than SIGINT and SIGTERM ends the process,
- * half-written files are removed first. progress_catch_signals() must be called before the process has more than one
- * thread. */
+ * ignored, so that a write to a closed pipe or a file that must not grow fails, and is reported. If a signal other than
+ * SIGINT and SIGTERM ends the process, the process first removes its half-written files. */
 void progress_catch_signals(void);
 
 /* True if the process received SIGINT or SIGTERM. */
@@ -42,7 +41,7 @@ double progress_clock(void);
  * codes, masks or models. */
 void progress_add_file(double since);
 
-/* Returns the seconds that progress_add_file() has added up: the part of files in the time of a command. */
+/* Returns the seconds that the command has spent on reading and writing files, as added up by progress_add_file(). */
 double progress_file_seconds(void);
 
 #endif

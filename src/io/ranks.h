@@ -20,8 +20,8 @@ const char *ranks_version(void);
  * removed from argc and argv. The result is 0, or the exit code after an error message was printed. */
 int ranks_begin(int *argc, char **argv);
 
-/* Prepares the run of a command on all ranks. *runs becomes false if only rank 0 runs the command, and this is another
- * rank. The result is 0, or the exit code after an error message: if the command lines of ranks differ, this is
+/* Prepares the run of a command on all ranks. *runs becomes false on every rank other than 0 if only rank 0 runs the
+ * command. The result is 0, or the exit code after an error message: if the command lines of ranks differ, this is
  * reported before any work. */
 int ranks_command(const char *name, int argc, char **argv, bool *runs);
 

@@ -10,8 +10,8 @@
 
 struct resumed {
     const char *things; /* plural of what the interrupted work counts, for messages: "rows" */
-    /* pointers to two numbers in the library's report: how many things (such as rows) an interrupted command had
-     * finished, and how many there are */
+    /* pointers to two counts in the library's report: how many things (such as rows) an interrupted command had
+     * finished, and how many things there are in all */
     const uint64_t *done, *all;
     bool quiet;           /* true if nothing is printed about interrupted work, as with --json */
     bool told;            /* true once the line about the interrupted work was printed */
