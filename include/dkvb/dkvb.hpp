@@ -598,7 +598,7 @@ class codebooks : public detail::handle<dkvb_codebooks, dkvb_codebooks_free>
         return out;
     }
     /**
-     * Searches the codes of rows, `uint16_t[n][codebooks][k]`, nearest key first. The search of codes leaves out
+     * Finds the codes of rows, `uint16_t[n][codebooks][k]`, nearest key first. The search of codes leaves out
      * (codebook, key) pairs of the mask `masked`; NULL leaves out no pair.
      */
     std::vector<std::uint16_t> search(span<const float> x, std::uint32_t k = 1, const mask *masked = nullptr,

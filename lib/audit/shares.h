@@ -16,7 +16,7 @@
  * fail. */
 dkvb_status dkvb__audit_check_ranks(const struct dkvb__audit *a, const dkvb_audit_request *request, dkvb_status rc);
 
-/* Searches the codes of rows on the keys that all audited models share, each rank (process) a part of the rows. The
+/* Finds the codes of rows among the keys that all audited models share, each rank (process) a part of the rows. The
  * array `codes`, [n][code], gets the codes found; `outside` receives the counts of rows outside the scale of the
  * codebooks, unless it is NULL. */
 dkvb_status dkvb__audit_search_rows(const struct dkvb__audit *a, const float *x, size_t n, uint16_t *codes,

@@ -1,4 +1,4 @@
-/* Searches the codes of rows that a codeset holds as features: when rows are added, or after loading a file that stores
+/* Finds the codes of rows that a codeset holds as features: when rows are added, or after loading a file that stores
  * only features. */
 #include <string.h>
 

@@ -13,7 +13,7 @@
 
 enum { BLOCK_ROWS = 8192 }; /* number of rows that are read at a time if the features stay in their file */
 
-/* Searches the codes of rows, block by block if they have to be read from a file. */
+/* Finds the codes of rows by searching their nearest keys, block by block if the rows have to be read from a file. */
 static int search_blocks(const dkvb_codebooks *cb, const dkvb_mask *mask, const struct features *rows, uint32_t k,
                          uint16_t *codes, const dkvb_run_options *run)
 {

@@ -50,7 +50,7 @@ class Handle:
         return self._owner
 
     def close(self) -> None:
-        """Frees the C object now. A second close() does nothing; any other use of a closed handle raises ValueError."""
+        """Frees the object of the C library at once. A second close() does nothing; other uses then raise ValueError."""
         self._owner = None
 
     def __enter__(self):
