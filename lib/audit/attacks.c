@@ -307,8 +307,8 @@ static dkvb_status go_on(struct dkvb__audit *a, dkvb_model **twin, const struct 
 }
 
 /* Measures how well a model answers the attacker's own rows, by the mean of its accuracy on the classes of forgotten
- * rows and its accuracy on all other classes. The function dkvb__audit_best_constant() maximises the mean of the same
- * two accuracies. */
+ * rows and its accuracy on all other classes. To choose its constant, dkvb__audit_best_constant() too maximises the
+ * mean of the accuracy on the classes of forgotten rows and the accuracy on all other classes. */
 static dkvb_status judge(struct dkvb__audit *a, const dkvb_model *model, const struct dkvb__subject *s, double *score)
 {
     size_t rows[2] = {0, 0}, right[2] = {0, 0};

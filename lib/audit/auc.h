@@ -60,11 +60,11 @@ void dkvb__audit_share(const double *right, size_t n, dkvb_audit_estimate *share
 
 /*
  * Computes the mean of the differences a[i] - b[i] between two models' values over all rows i, with its interval. For
- * differences of values that are 0 or 1, the interval is that of Agresti and Min 2005 (Statistics in Medicine 24). The
- * interval of Agresti and Min is Wald's interval for matched pairs after half a row was added to each cell of McNemar's
- * table, so that a few rows without a difference do not give an interval of width 0. With D the sum of the differences
- * a[i] - b[i] and Q the sum of their squares over n rows, the interval of Agresti and Min has the centre D / (n + 2)
- * and the half width 1.96 sqrt(Q + 1 - D^2 / (n + 2)) / (n + 2).
+ * values that are 0 or 1, the interval of the mean difference is that of Agresti and Min 2005 (Statistics in
+ * Medicine 24). The interval of Agresti and Min is Wald's interval for matched pairs after half a row was added to each
+ * cell of McNemar's table, so that a few rows without a difference do not give an interval of width 0. With D the sum
+ * of the differences a[i] - b[i] and Q the sum of their squares over n rows, the interval of Agresti and Min has the
+ * centre D / (n + 2) and the half width 1.96 sqrt(Q + 1 - D^2 / (n + 2)) / (n + 2).
  */
 void dkvb__audit_share_difference(const double *a, const double *b, size_t n, dkvb_audit_estimate *difference);
 

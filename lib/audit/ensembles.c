@@ -328,7 +328,7 @@ static uint32_t method_of(const char *word)
 
 /* Rebuilds the forget request of a journal entry, with the terms that the entry states (what was asked, within which
  * limits). The journal stores only hashes of single rows, so a forget request of single rows can be rebuilt only if its
- * rows are those of the audit; otherwise *told becomes false. */
+ * rows are those of the audit. Whether the forget request could be rebuilt is stored in `*told`. */
 static dkvb_status recall(const struct ensembles *e, const dkvb_journal_entry *entry, dkvb_forget_request *q,
                           bool *told)
 {

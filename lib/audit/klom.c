@@ -84,8 +84,8 @@ struct noise {
     const size_t *deals;
     /* scratch space in which each thread handles the margins of one row, five numbers per model, [threads][5 models] */
     float *scratch;
-    /* for each row and each random deal of the models, the row's KLoM (a divergence between models' margins) in
-     * ensemble p minus its KLoM in the noise floor, [rows][DKVB__DEALS] */
+    /* For each row and each random deal of the models into two ensembles, [rows][DKVB__DEALS]: the row's KLoM (a
+     * divergence between models' margins) in the first ensemble, `p`, minus its KLoM in the second, the noise floor. */
     double *gaps;
 };
 

@@ -10,8 +10,9 @@
  * Kullback-Leibler divergence of the row's margins in models that unlearned (P) from its margins in models that were
  * retrained (Q). The histograms of the margins are made as in the authors' code (RoyRin/data-unlearning-bench,
  * src/eval.py): margins are clipped to [-100, 100], and the 20 bins of a row's histogram have equal width and cover the
- * row's margins in both kinds of models. With p_b and q_b the fractions of P and of Q in bin b, and r_b = max(q_b,
- * 1e-5) where p_b > 0, else r_b = q_b, KLoM is the sum of p_b log(p_b sum(r) / r_b) over the bins b.
+ * row's margins in both kinds of models. With p_b and q_b the fractions of a row's margins in bin b in the models that
+ * unlearned (P) and in retrained models (Q), and r_b = max(q_b, 1e-5) where p_b > 0, else r_b = q_b, KLoM is the sum of
+ * p_b log(p_b sum(r) / r_b) over the bins b.
  *
  * KLoM in libdkvb differs from the authors' code in one point: the largest margin of a row belongs to the last bin,
  * while the authors' code leaves that margin out.

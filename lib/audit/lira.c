@@ -164,8 +164,8 @@ dkvb_status dkvb__audit_shadows(const dkvb_model *model, const struct dkvb__shad
 /* Statistics of one target row's margins in the shadow models: element 1 for the shadow models that learned the row,
  * element 0 for the others. */
 struct pair {
-    /* For the shadow models that learned the target row and for those that did not: their number, the mean of their
-     * margins, and the sum of the margins' squared distances from the mean. */
+    /* For two groups of shadow models, those that learned the target row and those that did not: the number of models,
+     * the mean of their margins for the row, and the sum of the margins' squared distances from this mean. */
     double count[2], mean[2], square[2];
 };
 

@@ -31,8 +31,8 @@ dkvb_status dkvb__audit_estimate(dkvb_audit_figure *figure, const double *rows, 
                                  const uint8_t *marks, size_t n, const dkvb_allocator *mem);
 
 /* Widens the interval of a figure's difference by the half width of another source of noise: the variances of the two
- * are added. The verdict of an audited figure follows from the figure's widened interval. The function
- * dkvb__audit_widen() does nothing to a figure that the audit has not measured. */
+ * are added. Whether an audited figure counts as different from the retrained model's follows from the widened interval
+ * of their difference. The function dkvb__audit_widen() does nothing to a figure that the audit has not measured. */
 void dkvb__audit_widen(dkvb_audit_figure *figure, double half);
 
 /* Estimates the average gap between an audited model and the retrained model from the audited model's figures,

@@ -5,8 +5,8 @@
 
 #include "base/exact_math.h"
 
-/* Returns the logarithm of p for a margin log(p / (1 - p)). The logarithm of p is computed without p itself, which
- * would round to 0 or 1 for large margins. */
+/* Returns the logarithm of a probability p, given its margin, which is log(p / (1 - p)). The logarithm of p is computed
+ * without p itself, which would round to 0 or 1 for large margins. */
 static double log_probability(double margin)
 {
     return (margin < 0.0 ? margin : 0.0) - dkvb__log(1.0 + dkvb__exp(-fabs(margin)));

@@ -123,7 +123,7 @@ dkvb_status dkvb__audit_search(struct dkvb__audit *a);
 
 /* One of the models that an audit measures, with its codes. */
 struct dkvb__subject {
-    uint32_t who; /* tells which of the audited models this is, by a number such as DKVB_AUDIT_REPLAY */
+    uint32_t who; /* number that tells which of the audited models this struct describes, such as DKVB_AUDIT_REPLAY */
     const dkvb_model *model;
     const struct dkvb__coded *coded;
     const uint8_t *dropped; /* marks of logit columns that the audited model's answers leave out, or NULL */

@@ -56,9 +56,10 @@ struct dkvb__fitting {
 };
 
 /* Checks the rows and labels that the caller gives; choosing held-out rows is a later step. Checking the caller's rows
- * can fail on one rank (process) only, so the caller must then call dkvb__fitting_agree(). Rows with names get ids
- * computed from the names and the given `salt`, [DKVB__NAME_SALT], or a salt that is computed from the rows if `salt`
- * is NULL. Checking the rows that a model is to learn from may fail with DKVB_EINVAL. */
+ * can fail on one rank (process) alone, so the caller must then call dkvb__fitting_agree(), after which all ranks have
+ * the same status. Rows with names get ids computed from the names and the given `salt`, [DKVB__NAME_SALT], or a salt
+ * that is computed from the rows if `salt` is NULL. Checking the rows that a model is to learn from may fail with
+ * DKVB_EINVAL. */
 dkvb_status dkvb__fitting_new(struct dkvb__fitting *f, const dkvb_fit_rows *given, const dkvb_run_options *run,
                               const uint8_t *salt, const dkvb_allocator *mem);
 
@@ -96,8 +97,8 @@ dkvb_status dkvb__fitting_measure(const struct dkvb__fitting *f, const dkvb_mode
                                   struct dkvb__measured *out);
 
 /* Searches the codes of all rows to learn from, [n][codebooks][top_k], under a mask (NULL: no mask); the caller frees
- * the codes. The run options `run` are either f->run, or f->counting if the search also has to count rows outside the
- * scale of the keys. */
+ * the codes. For the argument `run` (the run options), the caller gives `f->run`, or `f->counting` if the search also
+ * has to count rows outside the scale of the keys. */
 dkvb_status dkvb__fitting_search(const struct dkvb__fitting *f, const dkvb_codebooks *cb, const dkvb_mask *mask,
                                  uint32_t top_k, uint16_t **codes, const dkvb_run_options *run);
 
@@ -107,9 +108,9 @@ dkvb_status dkvb__fitting_train(const struct dkvb__fitting *f, dkvb_codebooks *c
                                 const uint16_t *codes, const int32_t *labels, const dkvb_train_options *train,
                                 dkvb_model **out);
 
-/* The functions read (take) and write (give) a caller's settings as far as the caller's struct_size reaches; NULL
- * stands for the defaults. The function dkvb__settings_take() fills in all settings of `s`; dkvb__settings_give()
- * writes no settings that dkvb__settings_take() would refuse. */
+/* The functions dkvb__settings_take() (which reads) and dkvb__settings_give() (which writes) handle a caller's settings
+ * as far as the caller's struct_size reaches; NULL stands for the defaults. The function dkvb__settings_take() fills in
+ * all settings of `s`; dkvb__settings_give() writes no settings that dkvb__settings_take() would refuse. */
 dkvb_status dkvb__settings_take(dkvb_settings *s, const dkvb_settings *given);
 dkvb_status dkvb__settings_give(const dkvb_settings *s, dkvb_settings *to);
 

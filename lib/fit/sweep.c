@@ -101,8 +101,8 @@ static int pass_on(void *user, uint64_t done, uint64_t total)
     return span->outer->progress(span->outer->user, *span->reached, span->all);
 }
 
-/* Returns run options with which a library call reports its progress as the fraction `share` of the work on `cells`
- * cells (forgettings to measure) of the sweep, beginning with cell number s->at. */
+/* Returns run options with which a library call reports its progress as a part of the whole sweep's progress: as the
+ * fraction `share` of the work on `cells` cells (forgettings to measure), beginning with cell number s->at. */
 static dkvb_run_options inner_run(struct sweep *s, struct span *span, size_t cells, double share)
 {
     dkvb_run_options run = *s->run;

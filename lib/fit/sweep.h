@@ -37,7 +37,8 @@ dkvb_status dkvb__sweep_part_open(struct dkvb__sweep_part *part, const char *out
 dkvb_status dkvb__sweep_part_add(struct dkvb__sweep_part *part, const dkvb_sweep_cell *cells, size_t n);
 
 /* Closes the part file (the finished cells of an unfinished sweep), and removes the file unless `keep` is true. The
- * function dkvb__sweep_part_end() returns `rc`, or the error of closing the part file if `rc` is DKVB_OK. */
+ * function dkvb__sweep_part_end(), which closes a sweep's part file, returns `rc`, or the error of closing the file if
+ * `rc` is DKVB_OK. */
 dkvb_status dkvb__sweep_part_end(struct dkvb__sweep_part *part, dkvb_status rc, bool keep);
 
 /* Writes the table of all cells (measured forgettings) of a sweep, [count], with means and intervals. The text

@@ -120,7 +120,8 @@ static dkvb_status check_options(struct dkvb__sweep_grid *g)
     return rc ? rc : check_once("seed", o->seeds, o->seed_count);
 }
 
-/* Fills in the classes whose forgetting a sweep measures: g->swept, g->aside and g->class_rows. */
+/* Fills in the classes whose forgetting a sweep measures: the members `swept`, `aside` and `class_rows` of the sweep's
+ * grid. */
 static dkvb_status find_classes(struct dkvb__sweep_grid *g)
 {
     const struct dkvb__coderows *training = &g->set->part[DKVB_PART_TRAINING];
@@ -316,8 +317,8 @@ static dkvb_status find_features(struct dkvb__sweep_grid *g)
 }
 
 /* Checks, before the first cell (forgetting) is measured, everything that measuring the cells of a sweep needs.
- * Everything is checked in advance, since otherwise a cell of the sweep could fail after others were measured, and a
- * repeated sweep would fail in the same way. */
+ * Whatever could make the measurement of a cell of the sweep fail is checked in advance, since a repeated sweep would
+ * fail at the same cell. */
 static dkvb_status check_ahead(struct dkvb__sweep_grid *g)
 {
     bool exact = false;

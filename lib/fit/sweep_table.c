@@ -147,7 +147,7 @@ static dkvb_status begin_or_go_on(struct dkvb__sweep_part *p, const uint8_t *fin
                                   dkvb_sweep_cell *cells, uint64_t *done)
 {
     char head[HEAD], found[HEAD];
-    /* The number of bytes with which every part file of this format begins is computed here: a text, the digit of the
+    /* Every part file in this version of the format of part files begins with `version` bytes: a text, the digit of the
      * version and a blank. */
     size_t length = make_head(head, fingerprint), got, version = sizeof magic + 1;
     dkvb_status rc = dkvb__partfile_get(p->fd, p->path, 0, found, length, &got);
@@ -472,7 +472,8 @@ static dkvb_status put_group(struct table *t, const struct dkvb__keyed *group, s
     return rc;
 }
 
-/* Writes the table's line for every group of cells, in the order of the groups' first cells. */
+/* Writes the lines of a sweep's table that have means over a group of cells, one line per group, in the order of the
+ * groups' first cells. */
 static dkvb_status put_groups(struct table *t)
 {
     const dkvb_allocator *mem = &t->model->mem;

@@ -48,8 +48,8 @@ struct search {
     /* loss of the regression with the penalty, and mean of p (1 - p) over its predicted probabilities p, at the present
      * weights */
     double loss, curvature;
-    /* loss of the regression with the penalty, and mean of p (1 - p) over its predicted probabilities p, at the next
-     * weights */
+    /* loss of the regression with the penalty, and mean of p (1 - p) over its predicted probabilities p, at the weights
+     * to which L-BFGS may move next */
     double next_loss, next_curvature;
 };
 

@@ -30,9 +30,9 @@
 #include "unlearn/choose.h"
 #include "unlearn/effect.h"
 
-/* The search for a budget ends after this many rounds, each of which goes on to larger budgets (numbers of masked
- * pairs). Each round of the search for a budget follows the answers to rows up to four times as many masked pairs as
- * the round before. */
+/* The search for a budget (number of masked pairs) ends after ROUNDS rounds, each of which goes on to larger budgets.
+ * Each round of the search for a budget follows the answers to rows up to four times as many masked pairs as the round
+ * before. */
 enum { ROUNDS = 4, FURTHER = 2 };
 
 /* largest number of bytes that a rank (process) sends to the others at a time, unless a single row needs more */
@@ -79,9 +79,8 @@ struct following {
     /* true if the model's answers to rows of kept classes are followed too while ever more pairs are masked */
     bool kept;
     struct follower *followers; /* for each thread, the memory with which it follows the answers to rows, [threads] */
-    /* marks of the key-value pairs whose values are not all 0, [codebooks][keys] One byte per key-value pair tells
-     * whether the pair has learned values: the bytes stay in the cache, while looking up the values of millions of
-     * selected pairs would wait for memory. */
+    /* marks of the key-value pairs whose values are not all 0, [codebooks][keys]: one byte per pair, as these bytes
+     * stay in the cache, while looking up the values of millions of selected pairs would wait for memory */
     uint8_t *learned;
     uint8_t *right; /* marks of the rows whose answer is right at budget 0 (no pair masked), [n] */
     /* rows whose answers were not yet followed up to the largest number of masked pairs, [n], and the number of such
@@ -100,8 +99,8 @@ struct following {
     /* bytes that this rank (process) received about those rows of a block that belong to it: ranks ascending, rows
      * ascending */
     char *all;
-    /* Before bytes are exchanged, the index of each row's bytes in the array `own` of bytes to send, [block];
-     * afterwards, the index of each row's bytes in the array `all` of received bytes, [ranks][own rows]. */
+    /* For each row, where its bytes begin: before ranks (processes) exchange bytes, the index in the array `own` of
+     * bytes to send, [block]; afterwards, the index in the array `all` of received bytes, [ranks][own rows]. */
     size_t *starts;
 };
 

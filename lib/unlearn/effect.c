@@ -103,9 +103,9 @@ static dkvb_status answer(const struct side *side, const dkvb_codeset_rows *held
     return dkvb_model_decode(model, codes, model->top_k, n, answers, NULL, opts);
 }
 
-/* Computes the loss of accuracy of a class, (lost - gained) / rows, from its counts of rows, and the interval of the
- * loss. For the interval of a class's loss of accuracy, half a row is added to each of the four cells of the table of
- * paired answers (right or wrong, before and after). */
+/* Computes the loss of accuracy of a class, (lost - gained) / rows, from its numbers of rows, lost answers and gained
+ * answers, and the interval of the loss. For the interval of a class's loss of accuracy, half a row is added to each of
+ * the four cells of the table of paired answers (right or wrong, before and after). */
 void dkvb__effect_work_out(dkvb_class_effect *e)
 {
     double n = (double)e->rows + 2.0, lost = (double)e->lost + 0.5, gained = (double)e->gained + 0.5;

@@ -204,7 +204,7 @@ static dkvb_status find_masking(const dkvb_model *model, uint64_t entry, struct 
     return DKVB_OK;
 }
 
-/* Computes the mask as the union of the lists of pairs of all journal records except one. */
+/* Computes the mask that is the union of the lists of masked pairs of all journal records except one. */
 static void unite_lists(const dkvb_model *model, dkvb_mask *mask, uint64_t except)
 {
     const struct dkvb__journal *j = &model->journal;

@@ -72,8 +72,8 @@ struct dkvb_plan {
     /* model on newly placed keys, which replaces the old model when the planned forgetting is applied; NULL if the keys
      * stay */
     dkvb_model *placed;
-    /* The codeset for the model on new keys, `placed`; if `placed` is NULL, that model was already put into force, and
-     * only the codeset is left to be written. */
+    /* The codeset for the model on new keys, which is in `placed`. If `placed` is NULL, the model on new keys is
+     * already in force, and only the codeset is still to be written. */
     dkvb_codeset *placed_set;
 
     struct dkvb_plan **parts;
@@ -94,7 +94,8 @@ struct dkvb_plan {
 struct dkvb__planning {
     dkvb_plan *plan;
     dkvb_model *model; /* the caller's model, for which a plan of forgetting is made */
-    /* a copy of the model that shares everything but the mask with it; the copy masks all pairs planned so far */
+    /* A copy of the model that shares everything with the model except the mask; the copy's mask hides all pairs
+     * planned so far. */
     struct dkvb_model view;
     dkvb_codeset *set; /* the codeset of the model for which a forgetting is planned, or NULL for none */
     const dkvb_run_options *run;

@@ -79,8 +79,8 @@ static dkvb_status add_group(struct groups *g, const struct dkvb__planning *p, u
     return DKVB_OK;
 }
 
-/* Collects the requests in the journal that have a target accuracy, and the planned request itself, whose classes could
- * be predicted again too. */
+/* Collects all requests whose classes could be predicted again: the requests in the journal that have a target
+ * accuracy, and the planned request itself. */
 static dkvb_status find_groups(const struct dkvb__planning *p, struct groups *g)
 {
     uint64_t entries = p->model->journal.count;

@@ -1,5 +1,5 @@
-/* The functions of this file, called guards, refuse plans of forgetting that would harm other classes, or that rest on
- * too few rows. */
+/* The functions of plan_guard.c, called guards, refuse plans of forgetting that would harm other classes, or that rest
+ * on too few rows. */
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -9,11 +9,10 @@
 #include "unlearn/journal.h"
 #include "unlearn/plan.h"
 
-/* If more rows of another class than these limits allow are mixed into the rows to be forgotten, the request is
- * refused. Rows of another class among those to be forgotten matter if there are at least 25 of them, if they make up
- * at least 2 % of the request, and if forgetting them would certainly cost their class accuracy. The limits of 25 rows
- * and 2 % for rows of other classes in a request were chosen on requests with such rows mixed in and on honest requests
- * (docs/unlearning.md). */
+/* A forget request is refused if rows of another class are mixed into it: at least 25 rows, which are at least 2 % of
+ * the request's rows, and which would certainly cost their class accuracy if they were forgotten. The limits of 25 rows
+ * and 2 % for rows of other classes in a request were chosen by trials with requests into which such rows were mixed,
+ * and with requests without such rows (docs/unlearning.md). */
 static const double share_that_matters = 0.02;
 enum { ROWS_THAT_MATTER = 25 };
 
@@ -23,7 +22,7 @@ void dkvb__plan_refuse(dkvb_plan *plan, uint32_t why, uint32_t label, const char
     va_list arguments;
 
     /* The option `force` overrides the refusal of a request for which too few rows were measured; if the request then
-     * turns out to be impossible, this becomes the reason for its refusal. */
+     * turns out to be impossible, its impossibility replaces the few rows as the reason for the refusal. */
     if (plan->info.refused && !(plan->info.refused == DKVB_REFUSED_ROWS && plan->request.force && impossible))
         return;
     plan->info.refused = why;
@@ -63,8 +62,8 @@ static void refuse_class(struct dkvb__planning *p, uint32_t why, uint32_t label,
                       (unsigned long long)e->rows, how, limit, way_on(p));
 }
 
-/* Counts, for each class, the training rows that a planned forgetting would forget, [classes]. Held-out rows among the
- * rows to be forgotten are not counted, as no values were trained on them. */
+/* Counts, for each class, the training rows that a planned forgetting would forget, [classes]. In the count of training
+ * rows to be forgotten, held-out rows do not count, as no values were trained on them. */
 static uint64_t *count_requested(const struct dkvb__planning *p)
 {
     uint64_t *rows = dkvb__alloc0(&p->plan->mem, p->plan->classes, sizeof *rows);
@@ -106,7 +105,7 @@ static dkvb_status mark_others(const struct dkvb__planning *p, uint8_t *marks)
     return dkvb__plan_set_aside(p, marks);
 }
 
-/* a loss of accuracy lower than that of any class, as no class can gain more accuracy than 1 */
+/* a loss of accuracy below every possible loss: a class that gains as much as possible has the loss -1 */
 static const double all_losses = -2.0;
 
 /* Finds the class with the largest loss of accuracy among those classes marked DKVB_KEEP whose loss certainly exceeds a

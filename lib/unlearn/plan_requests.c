@@ -75,7 +75,8 @@ static dkvb_status mark_listed(const dkvb_model *model, char *list, uint8_t *mar
 }
 
 /* Reads a list of classes from a forget request. A class name may contain a comma, so a list of classes is looked up as
- * one name first. A list that could be read both as one class name and as several classes is refused. */
+ * one name first. A list of classes in a forget request is refused if the list could be read both as one class name and
+ * as several classes. */
 static dkvb_status take_classes(struct reading *r, dkvb_plan *part, char *list)
 {
     uint32_t whole;
@@ -379,9 +380,10 @@ static bool entry_covers(const dkvb_model *model, uint64_t entry, const dkvb_pla
 enum fit { UNKNOWN, FITS, FITS_NOT };
 
 /* Finds out whether the rows of a request were removed from the codeset, and the model was trained on the present
- * codeset. After a purge no hash of rows in the journal can be checked, and that the codeset lacks rows proves nothing
- * by itself, since the model may be older than the codeset. Whether the model was trained on the present codeset,
- * `fit`, is found out only when a request needs it, and only once, since the comparison reads every code. */
+ * codeset. After a purge no hash of rows in the journal can be checked. That rows are missing from the codeset does not
+ * prove that the model was trained without them, since the model may be older than the codeset. Whether the model was
+ * trained on the present codeset, `fit`, is found out only when a request needs it, and only once, since the comparison
+ * reads every code. */
 static dkvb_status removed_before(struct dkvb__planning *p, const dkvb_plan *part, enum fit *fit, bool *removed)
 {
     dkvb_status rc = DKVB_OK;

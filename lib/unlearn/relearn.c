@@ -43,8 +43,8 @@ dkvb_status dkvb__relearn_check(const dkvb_model *model, const int32_t *labels, 
     dkvb__relearn_note(scratch, labels, n);
     for (size_t i = 0; i < j->count; i++)
         if (dkvb__record_in_force(&j->records[i]) && dkvb__terms_find_class(&j->records[i], scratch, &label)) {
-            /* If the call fails, the marks of classes that were taught again are cleared, so that the caller does not
-             * take these classes for taught. */
+            /* If training is refused, the marks of classes that were taught again are cleared, so that the caller does
+             * not take these classes for taught. */
             memset(scratch, 0, model->classes);
             return refuse(model, labels, label, i);
         }
@@ -80,9 +80,9 @@ static dkvb_status make_for_classes(dkvb_model *model, size_t index, const uint8
 
 enum { IN_FORCE, OVER_BY_CLASS, OVER_BY_ROWS };
 
-/* Finds the journal entries whose forgetting ends by relearning: the array what, [entries], is all zeros at first, and
- * what[i] becomes the reason for entry i. The number of journal entries whose forgetting ends by relearning is stored
- * in *over. */
+/* Finds the journal entries whose forgetting ends by relearning: the array `what`, [entries], is all zeros at first,
+ * and `what[i]` becomes the reason why the forgetting of entry i ends. The number of journal entries whose forgetting
+ * ends by relearning is stored in *over. */
 static dkvb_status find_over(const dkvb_model *model, const uint8_t *taught, const uint64_t *back, size_t n,
                              uint8_t *what, size_t *over)
 {

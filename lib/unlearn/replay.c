@@ -311,8 +311,8 @@ void dkvb__values_replace(dkvb_model *model, dkvb_model *after)
         model->counts = after->counts;
         after->counts = NULL;
     }
-    /* The temperature and its power are copied from the original model, as the caller may have set new ones since the
-     * replay was made. */
+    /* The temperature of the softmax, and the power of a row's spread of logits in it, are copied from the original
+     * model, as the caller may have set new ones since the replay (a training without some rows) was made. */
     after->temperature = model->temperature;
     after->power = model->power;
     dkvb__model_become(model, after);

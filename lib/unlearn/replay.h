@@ -34,10 +34,10 @@ dkvb_status dkvb__replay_ids_of(const dkvb_codeset *set, const uint8_t *classes,
 dkvb_status dkvb__replay_new(struct dkvb__replay **out, dkvb_model *model, const dkvb_codeset *set,
                              const uint64_t *without, size_t n, bool in_place, const dkvb_run_options *run);
 
-/* Replaces the values of the original model by the replay's new values, and adds a journal entry. DKVB_ESTATE says that
- * the model was trained or got classes after dkvb__replay_new(); in this case no values are replaced. The arguments
- * `opts` and `entry` of dkvb__replay_commit() may each be NULL. After dkvb__replay_commit() nothing can be done with a
- * replay except to free it. */
+/* Replaces the values of the original model by the values that a replay (a training without some rows) has trained, and
+ * adds a journal entry. DKVB_ESTATE says that the model was trained or got classes after dkvb__replay_new(); in this
+ * case no values are replaced. The arguments `opts` and `entry` of dkvb__replay_commit() may each be NULL. After
+ * dkvb__replay_commit() nothing can be done with a replay except to free it. */
 dkvb_status dkvb__replay_commit(struct dkvb__replay *replay, const dkvb_forget_options *opts, uint64_t *entry);
 
 /* Replaces the values and selection counts of the model by those of the model `after`, which is freed. The model whose

@@ -193,8 +193,8 @@ struct comparing {
 
 /* Computes how much the codes of two classes overlap. The frequencies with which the rows of classes a and b select a
  * pair, count_a / rows_a and count_b / rows_b, are compared as the products count_a rows_b and count_b rows_a. The
- * products count_a rows_b and count_b rows_a are integers, whose sums are exact in any order; the common factor rows_a
- * rows_b cancels in the overlap, which is a quotient of such sums. */
+ * products count_a rows_b and count_b rows_a are integers, so their sums are exact in any order; the overlap of two
+ * classes' codes is a quotient of such sums, in which the common factor rows_a rows_b cancels. */
 static void compare(const struct comparing *s, size_t a, size_t b)
 {
     size_t classes = s->in->classes, keys = s->in->keys;

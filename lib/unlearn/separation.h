@@ -15,20 +15,20 @@ dkvb_status dkvb__separation_count(const dkvb_separation_rows *in, uint32_t *cou
                                    const struct dkvb__run *run);
 
 /* Counts, for each class, the key-value pairs that its rows select, `selected`, and those among them that no other
- * class selects, `exclusive`, uint64_t[classes], from counts[classes][codebooks][keys]. The function returns the number
- * of key-value pairs that at least one class selects. */
+ * class selects, `exclusive`, uint64_t[classes], from counts[classes][codebooks][keys]. The function
+ * dkvb__separation_pairs() returns the number of key-value pairs that at least one class selects. */
 uint64_t dkvb__separation_pairs(const dkvb_separation_rows *in, const uint32_t *counts, uint64_t *selected,
                                 uint64_t *exclusive);
 
 /* Computes how much the codes of each two classes overlap: `jaccard` and `weighted`, double[classes][classes]. While
- * overlaps are computed, the progress callback counts classes, in a total of the classes and the groups of rows for the
- * silhouettes. */
+ * overlaps of codes are computed, the progress callback counts the finished classes; its total is the number of classes
+ * plus the number of groups of rows for which silhouettes are computed afterwards. */
 dkvb_status dkvb__separation_overlap(const dkvb_separation_rows *in, const uint32_t *counts, const uint64_t *rows,
                                      double *jaccard, double *weighted, const struct dkvb__run *run);
 
 /* Computes the silhouette of each row, a measure of how much closer the row is to its own class than to others: `each`,
- * double[n]. While silhouettes are computed, the progress callback counts groups of rows, after the classes that were
- * counted for the overlaps. */
+ * double[n]. While silhouettes are computed, the progress callback counts the finished groups of rows on top of the
+ * number of classes, which were counted while overlaps of codes were computed. */
 dkvb_status dkvb__separation_silhouettes(const dkvb_separation_rows *in, const uint32_t *counts, const uint64_t *rows,
                                          double *each, const struct dkvb__run *run);
 

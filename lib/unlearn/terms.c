@@ -48,8 +48,9 @@ static const unsigned char *effect_at(const unsigned char *terms, uint32_t i)
     return class_at(terms, dkvb__read32(terms + AT_CLASS_COUNT)) + (size_t)i * EFFECT_SIZE;
 }
 
-/* True if counts of answers before and after a forgetting are possible: a row that was right before is still right or
- * lost, and a row that is right after was right before or is gained. */
+/* Checks the counts of right answers before and after a forgetting, of lost and of gained answers: true if the counts
+ * can belong together, as a row that was right before is still right or lost, and a row that is right after was right
+ * before or is gained. */
 static bool effect_can_be(const dkvb_class_effect *e)
 {
     return e->right_before <= e->rows && e->lost <= e->right_before && e->gained <= e->rows - e->right_before &&
