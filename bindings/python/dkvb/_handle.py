@@ -50,7 +50,7 @@ class Handle:
         return self._owner
 
     def close(self) -> None:
-        """Frees the object of the C library at once. A second close() does nothing; other uses then raise ValueError."""
+        """Frees the C library's object at once. A second close() does nothing; other uses then raise ValueError."""
         self._owner = None
 
     def __enter__(self):
