@@ -1,7 +1,7 @@
 /* Ranks of the tool are processes that run one command together. The program dkvb has one rank; dkvb-mpi has the ranks
  * of its MPI job. Every rank runs the same command with the same arguments. Rank 0 alone prints, and writes files.
  *
- * The functions for ranks have two source files: io/ranks_alone.c is part of the program dkvb, mpi/tool.c of
+ * The functions for ranks have two source files: io/ranks_alone.c is part of the program dkvb, io/ranks_mpi.c of
  * dkvb-mpi. */
 #ifndef DKVB_TOOL_RANKS_H
 #define DKVB_TOOL_RANKS_H

@@ -18,6 +18,7 @@ ROWS = (
     ("base", "kernels", "data", "encoder"),
     ("base", "kernels", "data", "serve"),
     ("base", "reference"),
+    ("base", "mpi"),
 )
 FOLDERS = {folder for row in ROWS for folder in row}
 ALLOWED = {folder: set(row[:row.index(folder) + 1]) for row in ROWS for folder in row}
@@ -27,7 +28,9 @@ ALLOWED = {folder: set(row[:row.index(folder) + 1]) for row in ROWS for folder i
 BANNED = ("printf", "fprintf", "vprintf", "vfprintf", "puts", "fputs", "putchar", "perror", "exit", "_exit", "abort",
           "malloc", "calloc", "realloc", "free", "strdup", "strcpy", "strcat", "sprintf", "vsprintf", "gets", "atoi",
           "atol", "atof", "system", "signal")
-MAY_ALLOCATE = {"base/alloc.c": {"malloc", "calloc", "free"}}
+# Calls that one file may make: dkvb_mpi_end() prints the error line of a job, and a rank that lost the others would wait
+# in MPI for ever if its process did not end.
+MAY_CALL = {"base/alloc.c": {"malloc", "calloc", "free"}, "mpi/job.c": {"fprintf"}, "mpi/watch.c": {"_exit"}}
 
 PUBLIC_USERS = ("src", "examples", "bindings")
 
@@ -63,7 +66,7 @@ def check_layer(path, lib):
 
 
 def check_calls(path, lib):
-    allowed = MAY_ALLOCATE.get(str(path.relative_to(lib)), set())
+    allowed = MAY_CALL.get(str(path.relative_to(lib)), set())
     for function in re.findall(rf"(?<![\w>.])({'|'.join(BANNED)})\s*\(", code_of(path)):
         if function not in allowed:
             yield f"{path}: calls {function}()"

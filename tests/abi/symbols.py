@@ -102,7 +102,7 @@ def main(source, nm, library, *others):
     lists = source / "docs/symbols.txt", source / "lib/libdkvb.map"
     differences = compare_library(functions, ffi.PROTOTYPES, ffi, lists, library, nm)
     for name, folder, prototypes in (("reference", "lib/reference", ffi.REFERENCE_PROTOTYPES),
-                                     ("mpi", "mpi", ffi.MPI_PROTOTYPES)):
+                                     ("mpi", "lib/mpi", ffi.MPI_PROTOTYPES)):
         lists_beside = source / f"docs/symbols-{name}.txt", source / folder / f"libdkvb-{name}.map"
         built = next((other for other in others if f"libdkvb-{name}." in other), None)
         found = headers.functions(name)

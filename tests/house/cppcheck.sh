@@ -8,4 +8,4 @@ if ! cppcheck --version 2>/dev/null | grep -q '^Cppcheck 2\.10'; then
     exit 77
 fi
 exec cppcheck -q -j2 --enable=warning,portability --std=c11 --error-exitcode=1 --suppressions-list=.cppcheck \
-    --template='{file}:{line}: {id}: {message}' -Iinclude -Ilib -Isrc lib mpi src examples
+    --template='{file}:{line}: {id}: {message}' -Iinclude -Ilib -Isrc lib src examples

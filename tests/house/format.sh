@@ -14,7 +14,7 @@ if [ -z "$tool" ]; then
     echo "skipped: clang-format 14 is not here"
     exit 77
 fi
-find include lib mpi src examples tests \( -name '*.[ch]' -o -name '*.cc' -o -name '*.hpp' \) ! -path '*/corpus/*' -print | sort >"${TMPDIR:-/tmp}/dkvb-format-$$"
+find include lib src examples tests \( -name '*.[ch]' -o -name '*.cc' -o -name '*.hpp' \) ! -path '*/corpus/*' -print | sort >"${TMPDIR:-/tmp}/dkvb-format-$$"
 trap 'rm -f "${TMPDIR:-/tmp}/dkvb-format-$$"' EXIT
 if ! xargs "$tool" --dry-run -Werror <"${TMPDIR:-/tmp}/dkvb-format-$$"; then
     echo "format: the lines above are not as the profile has them; $tool -i FILE makes them so" >&2

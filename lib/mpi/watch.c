@@ -1,7 +1,7 @@
 /* The watch of an MPI job sends a sign of life (heartbeat) from each rank each second, by a separate thread, so that a
  * computing rank does not count as silent. Rank 0 listens to all other ranks, and the other ranks listen to rank 0. The
  * signs of life also carry the results of ranks, from which rank 0 decides which one line to print. */
-#include "job.h"
+#include "mpi/job.h"
 
 #include <stdarg.h>
 #include <stdio.h>

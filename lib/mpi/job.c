@@ -1,5 +1,5 @@
 /* The functions of a group of ranks (processes that run together), implemented on MPI. */
-#include "job.h"
+#include "mpi/job.h"
 
 #include <limits.h>
 #include <stdio.h>
