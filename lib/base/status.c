@@ -25,6 +25,22 @@ dkvb_status dkvb__fail(dkvb_status code, const char *format, ...)
     return code;
 }
 
+dkvb_status dkvb__fail_about(dkvb_status code, const char *format, ...)
+{
+    char said[sizeof last_error];
+    size_t length;
+    va_list args;
+
+    memcpy(said, last_error, sizeof said);
+    va_start(args, format);
+    vsnprintf(last_error, sizeof last_error, format, args);
+    va_end(args);
+    length = strlen(last_error);
+    snprintf(last_error + length, sizeof last_error - length, ": %s", said);
+    failures++;
+    return code;
+}
+
 uint64_t dkvb__fail_count(void)
 {
     return failures;

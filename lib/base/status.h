@@ -10,6 +10,10 @@
  * dkvb__fail(...)`. A message for dkvb__fail() has no newline and no function name. dkvb__fail() allocates nothing. */
 dkvb_status dkvb__fail(dkvb_status code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Puts the formatted text and ": " in front of the message that this thread stored last, and returns the code: for a
+ * caller that knows which file, row or line the message is about. */
+dkvb_status dkvb__fail_about(dkvb_status code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /* Calls dkvb__fail(DKVB_EIO) with the path, the action that was attempted and the text of errno. */
 dkvb_status dkvb__fail_errno(const char *path, const char *attempt);
 

@@ -2,7 +2,6 @@
  * salt that its codeset keeps. The rest of the library uses only the id of a row, never the name. */
 #include "bottleneck/row_names.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -46,13 +45,10 @@ dkvb_status dkvb__row_name_check(const char *name)
 dkvb_status dkvb__row_names_check(const char *const *names, size_t n)
 {
     for (size_t r = 0; r < n; r++) {
-        char why[200];
         dkvb_status rc = dkvb__row_name_check(names[r]);
 
-        if (!rc)
-            continue;
-        snprintf(why, sizeof why, "%s", dkvb_last_error());
-        return dkvb__fail(rc, "row %zu: %s", r, why);
+        if (rc)
+            return dkvb__fail_about(rc, "row %zu", r);
     }
     return DKVB_OK;
 }

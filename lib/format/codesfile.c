@@ -278,13 +278,9 @@ dkvb_status dkvb_model_save_with(const dkvb_model *model, const char *path, cons
 /* Turns an error message about the contents of a codeset into a message about its codes file. */
 static dkvb_status bad_contents(const struct dkvb__container *c, dkvb_status rc)
 {
-    char said[200];
-
     if (rc != DKVB_EINVAL && rc != DKVB_EMISMATCH)
         return rc;
-    strncpy(said, dkvb_last_error(), sizeof said - 1);
-    said[sizeof said - 1] = '\0';
-    return dkvb__fail(DKVB_EFORMAT, "%.300s: %s", c->file.path, said);
+    return dkvb__fail_about(DKVB_EFORMAT, "%.300s", c->file.path);
 }
 
 static dkvb_status read_small(const struct dkvb__container *c, const char *name, unsigned char *to, size_t size)
@@ -707,10 +703,7 @@ dkvb_status dkvb_codeset_load(dkvb_codeset **out, const char *path, const dkvb_c
     if (!rc)
         rc = dkvb__codeset_take(out, &file, &mem);
     if (!rc && codebooks && dkvb__codeset_check(*out, codebooks) != DKVB_OK) {
-        char why[300];
-
-        snprintf(why, sizeof why, "%s", dkvb_last_error());
-        rc = dkvb__fail(DKVB_EMISMATCH, "%.300s: %s", path, why);
+        rc = dkvb__fail_about(DKVB_EMISMATCH, "%.300s", path);
         dkvb_codeset_free(*out);
         *out = NULL;
     }

@@ -1,7 +1,6 @@
 /* If the model has an exact forgetting that is still in force, trains the model a second time from the codes file, and
  * makes the bytes of the model file a second time in memory. The receipt says whether every section of the model file
  * made by training again equals that section of the existing model file. */
-#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -32,17 +31,14 @@ static dkvb_status make_file(struct dkvb__output *made, struct dkvb__receipt *r)
     dkvb_model_options o = DKVB_MODEL_OPTIONS_INIT;
     struct dkvb__replay *replay = NULL;
     dkvb_model *fresh = NULL;
-    char said[512];
     dkvb_status rc;
 
     o.allocator = &r->mem;
     rc = dkvb_model_load(&fresh, r->o.model, &o);
     if (!rc)
         rc = dkvb__replay_new(&replay, fresh, r->codes, NULL, 0, true, r->run);
-    if (rc == DKVB_EMISMATCH) {
-        snprintf(said, sizeof said, "%s", dkvb_last_error());
-        rc = dkvb__fail(rc, "%.120s and %.120s: %s", r->o.model, r->o.codes, said);
-    }
+    if (rc == DKVB_EMISMATCH)
+        rc = dkvb__fail_about(rc, "%.120s and %.120s", r->o.model, r->o.codes);
     if (!rc) {
         dkvb__values_replace(fresh, replay->after);
         replay->after = NULL;

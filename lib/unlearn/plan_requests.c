@@ -33,12 +33,9 @@ struct reading {
  * library function that failed. */
 static dkvb_status fail_at(uint64_t line, dkvb_status rc)
 {
-    char said[400];
-
     if (rc == DKVB_ENOMEM || rc == DKVB_ECANCELLED)
         return rc;
-    snprintf(said, sizeof said, "%s", dkvb_last_error());
-    return dkvb__fail(rc, "requests: line %llu: %s", (unsigned long long)line, said);
+    return dkvb__fail_about(rc, "requests: line %llu", (unsigned long long)line);
 }
 
 static char *skip_blanks(char *at)
