@@ -90,8 +90,8 @@ typedef struct dkvb_codeset_options {
     uint32_t depth;
     const dkvb_allocator *allocator; /**< allocator, which is copied; NULL stands for malloc() and free() */
     /**
-     * What the codes file stores for each row, DKVB_KEPT_…; the training part and the held-out part each decide between
-     * codes and features when their first rows are added.
+     * Choice whether the codes file stores codes or features of rows, DKVB_KEPT_…; the training part and the held-out
+     * part each decide between codes and features when their first rows are added.
      */
     uint32_t keep;
     /** Options with which keys were placed on the rows of the codeset; NULL if keys were placed on other rows. */

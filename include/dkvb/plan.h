@@ -145,8 +145,8 @@ typedef struct dkvb_forget_request {
      */
     uint32_t force;
     /**
-     * What the strength `exact` does with keys that were placed on the forgotten rows: DKVB_KEYS_KEPT leaves the keys;
-     * DKVB_KEYS_PLACED places the keys again on `features`, without the forgotten rows.
+     * Treatment of keys that were placed on the forgotten rows, by the strength `exact`: DKVB_KEYS_KEPT leaves the
+     * keys; DKVB_KEYS_PLACED places the keys again on `features`, without the forgotten rows.
      */
     uint32_t keys;
     /**
@@ -316,8 +316,8 @@ typedef struct dkvb_plan_info {
      */
     const dkvb_class_effect *effects;
     /**
-     * What the plan does with each class: DKVB_FORGET for classes to forget, DKVB_ASIDE for classes that earlier
-     * requests forgot, else DKVB_KEEP; NULL if the request names no class.
+     * Role of each class in the plan: DKVB_FORGET for classes to forget, DKVB_ASIDE for classes that earlier requests
+     * forgot, else DKVB_KEEP; NULL if the request names no class.
      */
     const uint8_t *classes;
     /**

@@ -59,7 +59,7 @@ enum {
 };
 
 /**
- * What happens to the keys of a model when its values are trained again. The numbers of the DKVB_KEYS_… constants are
+ * Treatment of the keys of a model when its values are trained again. The numbers of the DKVB_KEYS_… constants are
  * part of the ABI and of the file format.
  */
 enum {
@@ -337,7 +337,7 @@ typedef struct dkvb_journal_entry {
      * 1 if a search found the budget (number of masked pairs) that reaches `target`; 0 if the caller gave the budget.
      */
     uint32_t found;
-    /** What a forgetting of the strength `exact` did with the keys, DKVB_KEYS_…. */
+    /** Treatment of the keys by a forgetting of the strength `exact`, DKVB_KEYS_…. */
     uint32_t keys;
     /**
      * Budget of the forgetting: number of masked pairs, for the method "examples" number of drawn rows; 0 if no budget

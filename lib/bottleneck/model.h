@@ -27,9 +27,8 @@ struct dkvb__record {
      * undone or purged */
     uint32_t *list;
 
-    /* What a forget request asked for, and what was measured: the journal entry's bytes in the file's section "terms"
-     * (unlearn/terms.c). The pointer `terms` (to what a forget request asked for, and what was measured) is NULL if no
-     * forget request belongs to the journal entry. */
+    /* The target, the limits and the measured effects of a forget request: the journal entry's bytes in the file's
+     * section "terms" (unlearn/terms.c). NULL if no forget request belongs to the journal entry. */
     unsigned char *terms;
     size_t terms_size;
 

@@ -155,7 +155,7 @@ def choice(value, names, what):
 
 
 def chosen(number, names):
-    """Returns the name that a dict maps to the given constant, or "" if there is none."""
+    """Returns the first name in the dict `names` whose constant is `number`, or "" if no name has it."""
     return next((name for name, value in names.items() if value == number), "")
 
 

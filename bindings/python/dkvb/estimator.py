@@ -283,10 +283,10 @@ class DKVBClassifier(ClassifierMixin, BaseEstimator):
     def plan(self, *, classes=None, rows=None, strength="suppress", X=None, keys=None, **options) -> Plan:
         """Returns a `dkvb.Plan`, which says what a forget operation would do; the model is not changed.
 
-        What to forget is given by `classes`, a label or a list of labels; or by `rows`, numbers of rows from 0, counted
-        through fit() and all partial_fit(), or an array with a bool for each row. `strength` "suppress" masks
-        (codebook, key) pairs, so that the model no longer predicts a forgotten class. `strength` "exact" trains the
-        values again without the forgotten rows, which deletes what these rows taught.
+        `classes`, a label or a list of labels, gives the classes to forget. `rows` gives the rows to forget instead:
+        numbers of rows from 0, counted through fit() and all partial_fit(), or an array of a bool for each row.
+        `strength` "suppress" masks (codebook, key) pairs, so that the model no longer predicts a forgotten class.
+        `strength` "exact" trains the values again without the forgotten rows, which deletes what these rows taught.
 
         If keys were placed on the forgotten rows too, strength "exact" needs the argument `keys`. With `keys="keep"`,
         the model keeps its present keys. `keys="place"` places the keys again on `X` without the forgotten rows; `X`

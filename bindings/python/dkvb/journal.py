@@ -49,8 +49,7 @@ class Terms:
     max_class_loss: float = 0.0  # Limit on the accuracy that any other class may lose (lower end of its 95 % interval).
     forced: bool = False  # True if the plan was applied although it exceeded a limit.
     again: int = 0  # Number of the earlier journal entry whose classes are forgotten once more.
-    # What strength "exact" did with the keys: "kept", or "placed" if keys were placed again without the forgotten rows;
-    # else "".
+    # "kept" if strength "exact" kept the keys, "placed" if it placed keys again without the forgotten rows, else "".
     keys: str = ""
     # Head (latest hash) of the older model's journal that the journal of the model continues, or None.
     after: Optional[bytes] = None

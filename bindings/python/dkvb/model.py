@@ -446,11 +446,11 @@ class Model(SavedHandle):
                     progress: Progress = None) -> Any:
         """Plans a forget operation, and returns a Plan; the model is not changed (plan.h explains each argument).
 
-        What to forget is named by one of: `classes`, by label or name; `ids` or names of rows in the codeset; `codes`
-        of rows (with `labels` and `classes`, only the rows of these classes); a `mask`; or `requests`, a text of lines
-        such as "class cat" or "ids 3,4" (plan.h), or a list of such lines, which become one plan. `keys` is needed for
-        strength "exact" if keys were placed on the forgotten rows too: "keep" keeps the keys, "place" places the keys
-        again on `features`, the rows that were trained on.
+        One argument names the target of the forget operation: `classes`, by label or name; `ids`, or names of rows in
+        the codeset; `codes` of rows (with `labels` and `classes`, only the rows of these classes); a `mask`; or
+        `requests`, a text of lines such as "class cat" or "ids 3,4" (plan.h), or a list of such lines, which become one
+        plan. `keys` is needed for strength "exact" if keys were placed on the forgotten rows too: "keep" keeps the
+        keys, "place" places the keys again on `features`, the rows that were trained on.
         """
         from . import plan  # the module plan is imported here to avoid a circular import
 
